@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# make               module for the running kernel (or KDIR), and the tools
+# make demo          the whole story on two gateways, in a virtual machine
+# make check         all tests of the gate, in virtual machines
+# make install       DESTDIR=, prefix=; see README for every variable
+
+KVER   ?= $(shell uname -r)
+KDIR   ?= /lib/modules/$(KVER)/build
+prefix ?= /usr/local
+export prefix
+
+all: kmod tools
+
+kmod:
+	@test -d "$(KDIR)" || { echo "no kernel headers at $(KDIR): install linux-headers-$(KVER), or name them with KDIR=" >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) W=1 modules
+
+tools:
+	$(MAKE) -C tools all
+
+selftests:
+	$(MAKE) -C selftests all
+
+install: install-kmod install-tools
+
+install-kmod: kmod
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+
+install-tools: tools
+	$(MAKE) -C tools install DESTDIR=$(DESTDIR)
+
+clean:
+	$(MAKE) -C tools clean
+	$(MAKE) -C selftests clean
+	if [ -d "$(KDIR)" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
+
+.PHONY: all kmod tools selftests install install-kmod install-tools clean
