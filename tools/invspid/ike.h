@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The IKE daemon, seen from the helper. A backend (ike_vici.c) turns its
+ * daemon's words into these structures and events. Everything is asynchronous:
+ * a call returns at once and its callback comes from the loop, exactly once,
+ * also on timeout and on loss of the daemon.
+ *
+ * Strings come from outside (identities, names): they may hold any byte but
+ * NUL, and whoever shows them escapes them.
+ */
+#ifndef INVSPID_IKE_H
+#define INVSPID_IKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "decide.h"
+
+/* An address as in struct invspi_flow: family AF_INET, AF_INET6, or 0 if none. */
+struct ike_addr {
+	int family;
+	uint8_t addr[16];
+};
+
+enum ike_state { IKE_OTHER, IKE_CONNECTING, IKE_ESTABLISHED, IKE_REKEYING, IKE_PASSIVE,
+		 IKE_DELETING };
+enum child_state { CHILD_OTHER, CHILD_INSTALLED, CHILD_REKEYING, CHILD_REKEYED,
+		   CHILD_DELETING, CHILD_DELETED };
+
+struct ike_child {
+	char *name;		/* name in the configuration */
+	uint32_t uniqueid;
+	uint32_t reqid;
+	enum child_state state;
+	uint8_t proto;		/* 50, 51 */
+	uint32_t spi_in, spi_out;	/* host order */
+	uint32_t if_id_in, if_id_out;
+	uint32_t mark_in, mark_in_mask;
+	bool encap;
+	char *mode;		/* TUNNEL, TRANSPORT, BEET ... */
+	char *algs;		/* "AES_GCM_16-128/..." as negotiated */
+	char *local_ts, *remote_ts;	/* comma separated */
+	uint64_t packets_in;
+	int64_t install_age_s;
+};
+
+struct ike_sa {
+	char *conn;		/* name of the connection */
+	uint32_t uniqueid;
+	int version;
+	enum ike_state state;
+	bool initiator, nat;
+	struct ike_addr local, remote;
+	uint16_t local_port, remote_port;
+	char *local_id, *remote_id;
+	bool task_child;	/* a CHILD_* task is active or queued */
+	bool task_any;		/* any task is active or queued */
+	struct ike_child *child;
+	size_t nchild;
+};
+
+/**
+ * struct ike_listing - one answer to "what SAs are there"
+ * @started: when it was asked for, CLOCK_BOOTTIME ms
+ * @ended: when it was complete
+ * @blocking: every IKE_SA is in it; a non-blocking one may lack those that a
+ *	thread of the daemon held just then
+ * @filtered: only @filter_conn's
+ * @updown: number of ike-updown events seen up to @started
+ * @ref: listings are shared; ike_listing_get() and _put()
+ */
+struct ike_listing {
+	int64_t started, ended;
+	bool blocking;
+	uint64_t updown;
+	struct ike_sa *sa;
+	size_t nsa;
+	unsigned int ref;
+};
+
+struct ike_conn {
+	char *name;
+	struct ike_addr *remote;	/* literal remote addresses */
+	size_t nremote;
+	bool dynamic;			/* %any, or names and ranges only */
+	struct ike_addr *local;
+	size_t nlocal;
+	char **child;			/* names of its children */
+	size_t nchild;
+	int version;			/* 0 = any */
+	bool eap_or_vip;		/* EAP, XAuth or a virtual IP */
+	char *unique;
+};
+
+struct ike_conns {
+	struct ike_conn *conn;
+	size_t nconn;
+};
+
+struct ike;
+
+/**
+ * struct ike_events - what a backend tells; all optional, all from the loop
+ * @state: the daemon's state changed (see enum daemon_state); @why is text for the log
+ * @child_up: a CHILD_SA was installed. Its SPI may still be unknown then: list.
+ * @child_down: CHILD_SA with inbound @spi_in of connection @conn is gone, and why as
+ *	far as the daemon's messages tell (END_DELETED_LOCAL if nothing else is known)
+ * @child_rekey: @old was replaced by @new
+ * @ike_updown: an IKE_SA came or went
+ * @log: a line of the daemon's log, level 1 and below; never secrets
+ */
+struct ike_events {
+	void (*state)(void *arg, enum daemon_state state, const char *why);
+	void (*child_up)(void *arg, const char *conn, const char *child);
+	void (*child_down)(void *arg, const char *conn, const char *child, uint32_t spi_in,
+			   uint8_t proto, enum sa_end end);
+	void (*child_rekey)(void *arg, const char *conn, const char *child, uint32_t spi_old,
+			    uint32_t spi_new, uint8_t proto);
+	void (*ike_updown)(void *arg, const char *conn, uint32_t ike_id, bool up);
+	void (*log)(void *arg, const char *group, const char *conn, uint32_t ike_id,
+		    const char *msg);
+};
+
+struct ike_options {
+	const char *path;	/* VICI socket; NULL = stock places */
+	int64_t settle_ms;	/* connections must be unchanged so long: 1000 */
+	int64_t timeout_ms;	/* per request: 2000 */
+	int64_t backoff_min_ms, backoff_max_ms;	/* reconnect: 250 to 60000 */
+};
+
+/**
+ * ike_vici_new() - strongSwan backend; connects by itself and goes on trying
+ * Checks that the daemon's network namespace is ours (peer credentials, then
+ * /proc/PID/ns/net); reports DAEMON_FOREIGN and stays away otherwise.
+ * Return: the backend, or NULL with errno.
+ */
+struct ike *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt,
+			 const struct ike_events *ev, void *arg);
+
+/* Closes handles; pending callbacks come with -ECANCELED before it returns. */
+void ike_free(struct ike *ike);
+
+enum daemon_state ike_state(const struct ike *ike);
+/* Identity of the running daemon: pid and start time (clock ticks since boot). */
+void ike_instance(const struct ike *ike, pid_t *pid, uint64_t *starttime);
+/* Connections as last listed; valid until the loop runs again. */
+const struct ike_conns *ike_conns(const struct ike *ike);
+/* Number of ike-updown events seen so far. */
+uint64_t ike_updowns(const struct ike *ike);
+
+struct ike_listing *ike_listing_get(struct ike_listing *l);
+void ike_listing_put(struct ike_listing *l);
+
+/* err: 0, -ETIMEDOUT, -ENOTCONN, -EBADMSG, -ECANCELED. listing is NULL on error; get it to keep it. */
+typedef void (*ike_list_cb)(void *arg, int err, struct ike_listing *listing);
+/* conn NULL = all. blocking: complete, but may hang behind a busy IKE_SA: then -ETIMEDOUT. */
+void ike_list(struct ike *ike, const char *conn, bool blocking, ike_list_cb cb, void *arg);
+
+/* Refresh ike_conns(). */
+typedef void (*ike_done_cb)(void *arg, int err, const char *errmsg);
+void ike_reload_conns(struct ike *ike, ike_done_cb cb, void *arg);
+
+/* err 0 = queued (not: done); -ENOENT = no such CHILD_SA; errmsg is the daemon's text or NULL. */
+void ike_rekey_child(struct ike *ike, uint32_t child_id, ike_done_cb cb, void *arg);
+/* timeout_ms > 0; -ETIMEDOUT: the daemon goes on trying in the background. */
+void ike_initiate(struct ike *ike, const char *conn, const char *child, int64_t timeout_ms,
+		  ike_done_cb cb, void *arg);
+/* Ends one IKE_SA by unique id, without waiting for the peer (force). */
+void ike_terminate_ike(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *arg);
+
+#endif
