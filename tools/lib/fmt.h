@@ -92,6 +92,14 @@ size_t fmt_escape(char *dst, size_t size, const char *src, size_t len);
  */
 size_t fmt_escape_line(char *dst, size_t size, const char *src, size_t len);
 
+/**
+ * fmt_escape_json() - the same for the inside of a JSON string
+ *
+ * The string that a JSON parser makes of it is @src to the byte, but that a
+ * byte which is not UTF-8 becomes the four characters \xNN.
+ */
+size_t fmt_escape_json(char *dst, size_t size, const char *src, size_t len);
+
 #define FMT_TIME_LEN	sizeof("2026-01-02T03:04:05.678Z")
 #define FMT_AGE_LEN	24
 #define FMT_ADDR_LEN	46
