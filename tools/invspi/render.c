@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Any JSON as text. An object at the top has one line for each member; an
+ * object in an array is one line of its plain members, and below it, indented,
+ * those that have members themselves. What the daemon will tell one day needs
+ * no change here.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "render.h"
+
+#define INDENT	4
+
+static bool is_plain(const json_t *v)
+{
+	return !json_is_object(v) && !json_is_array(v);
+}
+
+static bool needs_quotes(const char *s)
+{
+	return !*s || strpbrk(s, " \t\"") != NULL;
+}
+
+static void put_plain(struct fmt *f, const json_t *v)
+{
+	const char *s;
+
+	switch (json_typeof(v)) {
+	case JSON_STRING:
+		s = json_string_value(v);
+		fmt_string(f, FMT_NO_KEY, needs_quotes(s) ? "\"%s\"" : "%s", s);
+		break;
+	case JSON_INTEGER:
+		fmt_text(f, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+		break;
+	case JSON_REAL:
+		fmt_text(f, "%g", json_real_value(v));
+		break;
+	case JSON_TRUE:
+		fmt_text(f, "yes");
+		break;
+	case JSON_FALSE:
+		fmt_text(f, "no");
+		break;
+	default:
+		fmt_text(f, "-");
+		break;
+	}
+}
+
+static void put_line_of(struct fmt *f, const json_t *object)
+{
+	bool first = true;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)object, key, v) {
+		if (!is_plain(v))
+			continue;
+		fmt_string(f, FMT_NO_KEY, first ? "%s " : " %s ", key);
+		put_plain(f, v);
+		first = false;
+	}
+}
+
+static void put_value(struct fmt *f, const json_t *v, int indent);
+
+static void put_element(struct fmt *f, const json_t *object, int indent)
+{
+	const char *key;
+	json_t *v;
+
+	fmt_text(f, "%*s", indent, "");
+	put_line_of(f, object);
+	fmt_text(f, "\n");
+	json_object_foreach((json_t *)object, key, v) {
+		if (is_plain(v))
+			continue;
+		fmt_text(f, "%*s", indent + INDENT, "");
+		fmt_string(f, FMT_NO_KEY, "%s", key);
+		if (json_is_object(v)) {
+			fmt_text(f, ": ");
+			put_line_of(f, v);
+			fmt_text(f, "\n");
+		} else {
+			put_value(f, v, indent + INDENT);
+		}
+	}
+}
+
+/* The rest of a line that begins with a key. */
+static void put_value(struct fmt *f, const json_t *v, int indent)
+{
+	const json_t *element;
+	const char *key;
+	json_t *member;
+	size_t i;
+
+	if (is_plain(v)) {
+		fmt_text(f, " ");
+		put_plain(f, v);
+		fmt_text(f, "\n");
+	} else if (json_is_object(v)) {
+		fmt_text(f, ":\n");
+		json_object_foreach((json_t *)v, key, member) {
+			fmt_text(f, "%*s", indent + INDENT, "");
+			fmt_string(f, FMT_NO_KEY, "%s", key);
+			put_value(f, member, indent + INDENT);
+		}
+	} else if (!json_array_size(v)) {
+		fmt_text(f, " -\n");
+	} else {
+		fmt_text(f, ":\n");
+		json_array_foreach((json_t *)v, i, element) {
+			if (json_is_object(element)) {
+				put_element(f, element, indent + INDENT);
+			} else {
+				fmt_text(f, "%*s-", indent + INDENT, "");
+				put_value(f, element, indent + INDENT);
+			}
+		}
+	}
+}
+
+void render(struct invspi *inv, const json_t *answer, const json_t *what,
+	    const char *none)
+{
+	struct fmt *f = &inv->out;
+	const json_t *element;
+	const char *key;
+	json_t *v;
+	size_t i;
+
+	if (fmt_is_json(f)) {
+		json_dumpf(answer, f->out, f->mode == FMT_JSON_PRETTY ?
+			   JSON_INDENT(4) : JSON_COMPACT);
+		fmt_line(f);
+	} else if (json_is_object(what)) {
+		json_object_foreach((json_t *)what, key, v) {
+			fmt_string(f, FMT_NO_KEY, "%s", key);
+			put_value(f, v, 0);
+		}
+	} else if (json_is_array(what)) {
+		if (!json_array_size(what))
+			fmt_text(f, "%s\n", none);
+		json_array_foreach((json_t *)what, i, element) {
+			if (json_is_object(element))
+				put_element(f, element, 0);
+		}
+	}
+}

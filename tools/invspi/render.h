@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef INVSPI_RENDER_H
+#define INVSPI_RENDER_H
+
+#include <jansson.h>
+
+#include "invspi.h"
+
+/**
+ * render() - write what the daemon said
+ * @answer: all of it, for -j
+ * @what: the part of it that a person wants to read
+ * @none: what to write for an empty array
+ */
+void render(struct invspi *inv, const json_t *answer, const json_t *what,
+	    const char *none);
+
+#endif /* INVSPI_RENDER_H */
