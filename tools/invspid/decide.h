@@ -136,7 +136,9 @@ struct limits {
  * The caller looks it up by the grade that grade_flow() gives.
  * @attempts: since the last success
  * @next_try: not before this time
- * @gave_up_at: LONG_AGO if we did not
+ * @gave_up_at: LONG_AGO if we did not; the caller sets it when an attempt brings
+ *	@attempts to the limit or beyond it, so that after give_up_ms there is one
+ *	more attempt, or a new series if the caller also resets @attempts
  * @peer_busy: an action for this peer is under way
  * @in_flight: actions under way in all
  * @stopped: mass loss or split brain: nothing is done until an operator looks
@@ -174,14 +176,18 @@ enum action {
 	ACTION_INITIATE,		/* G2: initiate every child that should be up */
 };
 
+/* Look again after this where an answer is due: the gap between two listings. */
+#define LOOK_AGAIN_MS 300
+
 /**
  * struct decision - what to do and why
  * @grade: which row matched
  * @action: what to do now
- * @wanted: what the grade asks for, if a budget or the mode blocks it
+ * @wanted: what the grade asks for; differs from @action if @blocked is set
  * @why: the reason, for the log and explain; static text
- * @blocked: what blocks @wanted, or NULL; static text
- * @wait_ms: with ACTION_WAIT, look again after this
+ * @blocked: what blocks @wanted (a budget, or the mode), or NULL; static text
+ * @wait_ms: if not 0, look again after this: always with ACTION_WAIT, and with
+ *	ACTION_NONE where the reason for doing nothing will pass without an event
  */
 struct decision {
 	enum grade grade;
@@ -233,8 +239,8 @@ enum outcome {
 	OUTCOME_PENDING,
 	OUTCOME_HEALED,		/* the flow stopped and the new SA carries traffic */
 	OUTCOME_QUIET,		/* the flow stopped, no traffic either: neither success nor failure */
-	OUTCOME_STALE,		/* new SA in use, the old SPI is still sent to */
-	OUTCOME_FAILED,
+	OUTCOME_STALE,		/* there is a new SA, but the old SPI is still sent to */
+	OUTCOME_FAILED,		/* refused, or no new SA in time and the flow goes on */
 };
 
 /**
@@ -253,10 +259,17 @@ struct verification {
 	int64_t last_drop;
 };
 
-/* How long an action may take, and how long a silent flow counts as stopped. */
+/* A flow silent for longer has stopped; an action that has not healed by then never will. */
 #define VERIFY_STOPPED_MS	500
 #define VERIFY_TIMEOUT_MS	8000
 
+/**
+ * verify() - what became of an action
+ * @v: what is seen
+ * @now: milliseconds, CLOCK_BOOTTIME
+ *
+ * Return: OUTCOME_PENDING means look again, at the latest at the timeout.
+ */
 enum outcome verify(const struct verification *v, int64_t now);
 
 const char *grade_name(enum grade g);

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The decision about one flow, in three steps: the evidence becomes a word of
+ * facts (every threshold is there and nowhere else), the first row whose facts
+ * fit gives the grade and what it asks for, and if that is an exchange, the
+ * first gate that is closed stops or delays it.
+ *
+ * No condition here is implied by another one: what an earlier row has settled
+ * is not asked again, so that a test can tell each condition from its absence.
+ */
+#include <linux/const.h>
+#include <stddef.h>
+
+#include "decide.h"
+
+enum fact {
+	/* the operator, and this machine */
+	FACT_HOLD,
+	FACT_BY_HAND,
+	FACT_OBSERVE,
+	FACT_PASSIVE,
+	FACT_DST_LOCAL,
+	/* the kernel */
+	FACT_OTHER_KEYER,
+	FACT_SA_ELSEWHERE,
+	FACT_SA_HERE,
+	FACT_SA_LARVAL,
+	FACT_SA_SEEN_LEAVING,
+	FACT_STOPPED,			/* the flow does not grow any more */
+	/* the IKE daemon */
+	FACT_DAEMON_ABSENT,
+	FACT_DAEMON_FOREIGN,
+	FACT_DAEMON_STOPPING,
+	FACT_DAEMON_READY,
+	FACT_EXCHANGE,			/* one is in progress */
+	FACT_SILENT,			/* ... for so long that the peer is silent */
+	FACT_INBOUND_UNKNOWN,
+	FACT_INBOUND_ABSENT,
+	FACT_INBOUND_THERE,
+	FACT_IKE_SA_UNKNOWN,
+	FACT_IKE_SA_ABSENT,
+	FACT_IKE_SA_THERE,
+	FACT_CONN_KNOWN,
+	FACT_CONN_LOADED,
+	FACT_CONN_DYNAMIC,
+	/* the history */
+	FACT_HIST_KNOWN,
+	FACT_END_OPERATOR,
+	FACT_END_IN_ORDER,
+	FACT_END_DAEMON,
+	FACT_END_JUST_NOW,
+	FACT_ADDR_SAME,
+	FACT_PORT_SAME,
+	FACT_CHILD_UP,
+	FACT_CHILDREN_DOWN,
+	/* budgets */
+	FACT_ALL_STOPPED,
+	FACT_ADVISE,
+	FACT_ATTEMPTS_SPENT,
+	FACT_GAVE_UP_RECENTLY,
+	FACT_PEER_BUSY,
+	FACT_IN_FLIGHT_FULL,
+	FACT_BACKOFF,
+};
+
+#define F(name) _BITULL(FACT_##name)
+
+/* Ends after which packets may still be under way, and ends with the daemon. */
+#define ENDS_IN_ORDER                                                         \
+	(_BITULL(END_REKEYED) | _BITULL(END_DELETED_LOCAL) |                  \
+	 _BITULL(END_DELETED_PEER) | _BITULL(END_INACTIVITY) |                \
+	 _BITULL(END_EXPIRED) | _BITULL(END_REPLACED))
+#define ENDS_WITH_DAEMON (_BITULL(END_DAEMON_LOST) | _BITULL(END_MACHINE_DOWN))
+
+/* When to look again. */
+enum look {
+	LOOK_NOT,	/* not because of time */
+	LOOK_SOON,
+	LOOK_PASSED,	/* when late packets of the ended SA are no excuse any more */
+	LOOK_NEXT_TRY,	/* when the backoff ends */
+};
+
+/**
+ * struct row - a rule about the evidence
+ * @grade: the grade of a flow that fits
+ * @need: facts that must all hold
+ * @deny: facts of which none may hold
+ * @action: what the grade asks for
+ * @look: when to look again if nothing happens
+ * @why: for the log and explain
+ */
+struct row {
+	enum grade grade;
+	uint64_t need;
+	uint64_t deny;
+	enum action action;
+	enum look look;
+	const char *why;
+};
+
+/* First match. The last row fits everything. */
+static const struct row rows[] = {
+	/* clang-format off */
+	{ GRADE_HELD, F(HOLD), 0, ACTION_NONE, LOOK_NOT,
+	  "the operator holds this connection" },
+	{ GRADE_HELD, F(BY_HAND), 0, ACTION_NONE, LOOK_NOT,
+	  "the child was terminated by hand and has not been up since" },
+	{ GRADE_HELD, F(HIST_KNOWN) | F(END_OPERATOR), 0, ACTION_NONE, LOOK_NOT,
+	  "this SA was terminated by hand" },
+	{ GRADE_HELD, F(OBSERVE), 0, ACTION_NONE, LOOK_NOT,
+	  "mode observe" },
+	{ GRADE_HELD, F(PASSIVE), 0, ACTION_NONE, LOOK_NOT,
+	  "the IKE_SA is passive: another node of the cluster is active" },
+	{ GRADE_HELD, 0, F(DST_LOCAL), ACTION_NONE, LOOK_NOT,
+	  "the destination is not an address of this namespace" },
+
+	{ GRADE_OTHER_KEYER, F(OTHER_KEYER), 0, ACTION_REPORT, LOOK_NOT,
+	  "the SPI belongs to an SA that the IKE daemon did not make" },
+
+	{ GRADE_MISDIRECTED, F(SA_ELSEWHERE), 0, ACTION_REPORT, LOOK_NOT,
+	  "the kernel has an SA with this SPI under another destination, mark or if_id" },
+
+	{ GRADE_IN_PASSING, F(SA_HERE), 0, ACTION_NONE, LOOK_NOT,
+	  "the SA is in the kernel now" },
+	{ GRADE_IN_PASSING, F(SA_LARVAL), 0, ACTION_NONE, LOOK_NOT,
+	  "the SA is being negotiated" },
+	{ GRADE_IN_PASSING, F(HIST_KNOWN) | F(END_IN_ORDER) | F(END_JUST_NOW), 0,
+	  ACTION_NONE, LOOK_PASSED,
+	  "the SA ended in order just now: late packets are normal" },
+	{ GRADE_IN_PASSING, F(EXCHANGE), F(SILENT), ACTION_NONE, LOOK_SOON,
+	  "an exchange with the peer is in progress" },
+	/*
+	 * A flow that stopped needs nothing, unless our SA left the kernel
+	 * behind the daemon's back: then the tunnel is broken, packets or not.
+	 */
+	{ GRADE_IN_PASSING, F(STOPPED), F(SA_SEEN_LEAVING), ACTION_NONE, LOOK_NOT,
+	  "the flow stopped" },
+	{ GRADE_IN_PASSING, F(STOPPED) | F(INBOUND_ABSENT), 0, ACTION_NONE, LOOK_NOT,
+	  "the flow stopped, and the SA is gone from the daemon too" },
+
+	{ GRADE_PENDING, F(DAEMON_ABSENT), 0, ACTION_REPORT, LOOK_NOT,
+	  "no connection to the IKE daemon: decided when it is back" },
+	{ GRADE_PENDING, F(DAEMON_FOREIGN), 0, ACTION_REPORT, LOOK_NOT,
+	  "the IKE daemon is in another network namespace, or does ESP in user space" },
+	{ GRADE_PENDING, F(DAEMON_STOPPING), 0, ACTION_REPORT, LOOK_NOT,
+	  "the IKE daemon is shutting down" },
+	{ GRADE_PENDING, 0, F(DAEMON_READY), ACTION_WAIT, LOOK_SOON,
+	  "the IKE daemon's connections are not settled yet" },
+	/*
+	 * Before the presences: they stay unknown as long as the exchange lasts,
+	 * and neither a rekey nor an initiation may be queued behind it.
+	 */
+	{ GRADE_PENDING, F(SILENT), 0, ACTION_REPORT, LOOK_NOT,
+	  "an exchange has gone unanswered for too long: the peer is silent on IKE, nothing is added" },
+	{ GRADE_PENDING, F(INBOUND_UNKNOWN), 0, ACTION_WAIT, LOOK_SOON,
+	  "not known yet whether the IKE daemon has this SPI" },
+	{ GRADE_PENDING, F(IKE_SA_UNKNOWN), F(INBOUND_THERE), ACTION_WAIT, LOOK_SOON,
+	  "not known yet whether there is an IKE_SA with the peer" },
+
+	{ GRADE_LOST_IN_KERNEL, F(INBOUND_THERE), 0, ACTION_REKEY, LOOK_NOT,
+	  "the IKE daemon lists this SPI, the kernel has lost it" },
+
+	/* From here on the daemon does not list the SPI. */
+	{ GRADE_LOST_WITH_DAEMON,
+	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
+	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC), 0,
+	  ACTION_REPORT, LOOK_NOT,
+	  "alive when the IKE daemon or the machine went down, but its connection has no remote address to initiate to" },
+	{ GRADE_LOST_WITH_DAEMON,
+	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
+	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CHILDREN_DOWN), 0,
+	  ACTION_INITIATE, LOOK_NOT,
+	  "alive when the IKE daemon or the machine went down, and there is no IKE_SA" },
+	{ GRADE_LOST_WITH_DAEMON,
+	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
+	  F(PORT_SAME) | F(IKE_SA_ABSENT), 0,
+	  ACTION_REPORT, LOOK_NOT,
+	  "alive when the IKE daemon or the machine went down, but no child of its connection should be up" },
+
+	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_UP), 0,
+	  ACTION_REPORT, LOOK_NOT,
+	  "an SA of ours that is gone; its child is up with another SPI: stale or forged" },
+	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE), 0,
+	  ACTION_REPORT, LOOK_NOT,
+	  "an SA of ours that is gone; its child is not up, the IKE_SA is" },
+	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(END_DAEMON), F(CONN_LOADED),
+	  ACTION_REPORT, LOOK_NOT,
+	  "lost with the IKE daemon, and its connection is not loaded" },
+	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(END_DAEMON), 0,
+	  ACTION_REPORT, LOOK_NOT,
+	  "lost with the IKE daemon, but address or port are not those of the SA" },
+	{ GRADE_OURS_GONE, F(HIST_KNOWN), 0, ACTION_REPORT, LOOK_NOT,
+	  "an SA of ours that is gone, and so is its IKE_SA, but not with the IKE daemon" },
+
+	/* From here on the history does not know the SPI. */
+	{ GRADE_NEVER_OURS, F(IKE_SA_THERE), 0, ACTION_REPORT, LOOK_NOT,
+	  "never an SPI of ours, from a peer with an IKE_SA" },
+	{ GRADE_NO_HISTORY, F(CONN_KNOWN), F(CONN_DYNAMIC), ACTION_REPORT, LOOK_NOT,
+	  "never an SPI of ours, from a configured peer without an IKE_SA" },
+	{ GRADE_DYNAMIC, F(CONN_KNOWN), 0, ACTION_REPORT, LOOK_NOT,
+	  "a peer with a dynamic address, without an IKE_SA" },
+	{ GRADE_UNKNOWN_SOURCE, 0, 0, ACTION_REPORT, LOOK_NOT,
+	  "nothing is known about the source" },
+	/* clang-format on */
+};
+
+/**
+ * struct gate - what can stop or delay an exchange that a row asks for
+ * @need: facts that must all hold
+ * @action: what happens instead
+ * @look: when to look again
+ * @blocked: for the log and explain
+ */
+struct gate {
+	uint64_t need;
+	enum action action;
+	enum look look;
+	const char *blocked;
+};
+
+/* First match; the empty one at the end is the open road. */
+static const struct gate gates[] = {
+	/* clang-format off */
+	{ F(ALL_STOPPED), ACTION_REPORT, LOOK_NOT,
+	  "recovery is stopped until an operator has looked" },
+	{ F(ADVISE), ACTION_REPORT, LOOK_NOT,
+	  "mode advise" },
+	{ F(ATTEMPTS_SPENT) | F(GAVE_UP_RECENTLY), ACTION_REPORT, LOOK_NOT,
+	  "given up after too many attempts" },
+	{ F(PEER_BUSY), ACTION_WAIT, LOOK_SOON,
+	  "an action for this peer is under way" },
+	{ F(IN_FLIGHT_FULL), ACTION_WAIT, LOOK_SOON,
+	  "too many actions are under way" },
+	{ F(BACKOFF), ACTION_WAIT, LOOK_NEXT_TRY,
+	  "backing off after the last attempt" },
+	{ 0 },
+	/* clang-format on */
+};
+
+static uint64_t when(uint64_t fact, bool holds)
+{
+	return holds ? fact : 0;
+}
+
+static uint64_t facts(const struct evidence *ev, const struct limits *lim, int64_t now)
+{
+	uint64_t end = _BITULL(ev->hist_end);
+
+	return when(F(HOLD), ev->hold) |
+	       when(F(BY_HAND), ev->by_hand) |
+	       when(F(OBSERVE), ev->mode == MODE_OBSERVE) |
+	       when(F(PASSIVE), ev->ike_passive) |
+	       when(F(DST_LOCAL), ev->dst_local) |
+	       when(F(OTHER_KEYER), ev->other_keyer) |
+	       when(F(SA_ELSEWHERE), ev->sa_elsewhere) |
+	       when(F(SA_HERE), ev->sa_here) |
+	       when(F(SA_LARVAL), ev->sa_larval) |
+	       when(F(SA_SEEN_LEAVING), ev->sa_seen_leaving) |
+	       when(F(STOPPED), now - ev->last_drop > lim->quiet_ms) |
+	       when(F(DAEMON_ABSENT), ev->daemon == DAEMON_ABSENT) |
+	       when(F(DAEMON_FOREIGN), ev->daemon == DAEMON_FOREIGN) |
+	       when(F(DAEMON_STOPPING), ev->daemon == DAEMON_STOPPING) |
+	       when(F(DAEMON_READY), ev->daemon == DAEMON_READY) |
+	       when(F(EXCHANGE), ev->task_since != INT64_MAX) |
+	       when(F(SILENT), now - ev->task_since >= lim->in_progress_ms) |
+	       when(F(INBOUND_UNKNOWN), ev->inbound == PRESENCE_UNKNOWN) |
+	       when(F(INBOUND_ABSENT), ev->inbound == PRESENCE_ABSENT) |
+	       when(F(INBOUND_THERE), ev->inbound == PRESENCE_THERE) |
+	       when(F(IKE_SA_UNKNOWN), ev->ike_sa == PRESENCE_UNKNOWN) |
+	       when(F(IKE_SA_ABSENT), ev->ike_sa == PRESENCE_ABSENT) |
+	       when(F(IKE_SA_THERE), ev->ike_sa == PRESENCE_THERE) |
+	       when(F(CONN_KNOWN), ev->conn_known) |
+	       when(F(CONN_LOADED), ev->conn_loaded) |
+	       when(F(CONN_DYNAMIC), ev->conn_dynamic) |
+	       when(F(HIST_KNOWN), ev->hist_known) |
+	       when(F(END_OPERATOR), ev->hist_end == END_OPERATOR) |
+	       when(F(END_IN_ORDER), end & ENDS_IN_ORDER) |
+	       when(F(END_DAEMON), end & ENDS_WITH_DAEMON) |
+	       when(F(END_JUST_NOW), now - ev->hist_ended_at < lim->in_passing_ms) |
+	       when(F(ADDR_SAME), ev->hist_addr_same) |
+	       when(F(PORT_SAME), ev->hist_port_same) |
+	       when(F(CHILD_UP), ev->child_up) |
+	       when(F(CHILDREN_DOWN), ev->children_down > 0);
+}
+
+static uint64_t budget_facts(const struct evidence *ev, const struct decide_state *st,
+			     const struct limits *lim, int64_t now)
+{
+	return when(F(ALL_STOPPED), st->stopped) |
+	       when(F(ADVISE), ev->mode == MODE_ADVISE) |
+	       when(F(ATTEMPTS_SPENT), st->attempts >= lim->give_up) |
+	       when(F(GAVE_UP_RECENTLY), now - st->gave_up_at < lim->give_up_ms) |
+	       when(F(PEER_BUSY), st->peer_busy) |
+	       when(F(IN_FLIGHT_FULL), st->in_flight >= lim->in_flight) |
+	       when(F(BACKOFF), st->next_try > now);
+}
+
+static const struct row *first_row(uint64_t f)
+{
+	const struct row *row = rows;
+
+	while ((f & row->need) != row->need || (f & row->deny))
+		row++;
+	return row;
+}
+
+static const struct gate *first_gate(uint64_t f)
+{
+	const struct gate *gate = gates;
+
+	while ((f & gate->need) != gate->need)
+		gate++;
+	return gate;
+}
+
+static int64_t look_ms(enum look look, const struct evidence *ev,
+		       const struct decide_state *st, const struct limits *lim, int64_t now)
+{
+	switch (look) {
+	case LOOK_SOON:
+		return LOOK_AGAIN_MS;
+	case LOOK_PASSED:
+		return ev->hist_ended_at + lim->in_passing_ms - now;
+	case LOOK_NEXT_TRY:
+		return st->next_try - now;
+	case LOOK_NOT:
+		break;
+	}
+	return 0;
+}
+
+enum grade grade_flow(const struct evidence *ev, const struct limits *lim,
+		      int64_t now, const char **why)
+{
+	const struct row *row = first_row(facts(ev, lim, now));
+
+	if (why)
+		*why = row->why;
+	return row->grade;
+}
+
+struct decision decide(const struct evidence *ev, const struct decide_state *st,
+		       const struct limits *lim, int64_t now)
+{
+	const struct row *row = first_row(facts(ev, lim, now));
+	struct decision d = {
+		.grade = row->grade,
+		.action = row->action,
+		.wanted = row->action,
+		.why = row->why,
+		.wait_ms = look_ms(row->look, ev, st, lim, now),
+	};
+	const struct gate *gate;
+
+	if (row->action != ACTION_REKEY && row->action != ACTION_INITIATE)
+		return d;
+
+	gate = first_gate(budget_facts(ev, st, lim, now));
+	if (gate->blocked) {
+		d.action = gate->action;
+		d.blocked = gate->blocked;
+		d.wait_ms = look_ms(gate->look, ev, st, lim, now);
+	}
+	return d;
+}
+
+int64_t backoff_ms(unsigned int attempts, const struct limits *lim, uint32_t random)
+{
+	int64_t ms = lim->backoff_min_ms;
+
+	for (; attempts > 1; attempts--)
+		ms = ms > lim->backoff_max_ms / 2 ? lim->backoff_max_ms : ms * 2;
+	return ms - ms / 4 + random % (ms / 2 + 1);
+}
+
+enum outcome verify(const struct verification *v, int64_t now)
+{
+	bool stopped = now - v->last_drop > VERIFY_STOPPED_MS;
+
+	/* Healed is healed, even if it was the peer's doing and ours was refused. */
+	if (stopped && v->new_sa && v->new_moved)
+		return OUTCOME_HEALED;
+	if (v->refused)
+		return OUTCOME_FAILED;
+	if (now - v->started < VERIFY_TIMEOUT_MS)
+		return OUTCOME_PENDING;
+	if (stopped)
+		return OUTCOME_QUIET;
+	/*
+	 * The exchange was completed, so the peer is in step: what still comes
+	 * is stale or forged, and another attempt would not change that.
+	 */
+	return v->new_sa ? OUTCOME_STALE : OUTCOME_FAILED;
+}
+
+const char *grade_name(enum grade g)
+{
+	switch (g) {
+	case GRADE_HELD:		return "held";
+	case GRADE_OTHER_KEYER:		return "other_keyer";
+	case GRADE_MISDIRECTED:		return "misdirected";
+	case GRADE_IN_PASSING:		return "in_passing";
+	case GRADE_PENDING:		return "pending";
+	case GRADE_LOST_IN_KERNEL:	return "lost_in_kernel";
+	case GRADE_LOST_WITH_DAEMON:	return "lost_with_daemon";
+	case GRADE_OURS_GONE:		return "ours_gone";
+	case GRADE_NEVER_OURS:		return "never_ours";
+	case GRADE_NO_HISTORY:		return "no_history";
+	case GRADE_DYNAMIC:		return "dynamic";
+	case GRADE_UNKNOWN_SOURCE:	return "unknown_source";
+	case GRADE__COUNT:		break;
+	}
+	return "?";
+}
+
+const char *action_name(enum action a)
+{
+	switch (a) {
+	case ACTION_NONE:	return "none";
+	case ACTION_REPORT:	return "report";
+	case ACTION_WAIT:	return "wait";
+	case ACTION_REKEY:	return "rekey";
+	case ACTION_INITIATE:	return "initiate";
+	}
+	return "?";
+}
+
+const char *end_name(enum sa_end e)
+{
+	switch (e) {
+	case END_NONE:		return "alive";
+	case END_REKEYED:	return "rekeyed";
+	case END_DELETED_LOCAL:	return "deleted_local";
+	case END_DELETED_PEER:	return "deleted_peer";
+	case END_INACTIVITY:	return "inactivity";
+	case END_OPERATOR:	return "operator";
+	case END_GAVE_UP:	return "gave_up";
+	case END_DAEMON_LOST:	return "daemon_lost";
+	case END_KERNEL_LOST:	return "kernel_lost";
+	case END_MACHINE_DOWN:	return "machine_down";
+	case END_EXPIRED:	return "expired";
+	case END_REPLACED:	return "replaced";
+	case END_UNSEEN:	return "unseen";
+	case END__COUNT:	break;
+	}
+	return "?";
+}
+
+const char *outcome_name(enum outcome o)
+{
+	switch (o) {
+	case OUTCOME_PENDING:	return "pending";
+	case OUTCOME_HEALED:	return "healed";
+	case OUTCOME_QUIET:	return "quiet";
+	case OUTCOME_STALE:	return "stale";
+	case OUTCOME_FAILED:	return "failed";
+	}
+	return "?";
+}
+
+const char *mode_name(enum mode m)
+{
+	switch (m) {
+	case MODE_RECOVER:	return "recover";
+	case MODE_ADVISE:	return "advise";
+	case MODE_OBSERVE:	return "observe";
+	}
+	return "?";
+}
