@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Network namespaces, waiting, and the counters of kernel and module. Sourced by
+# the test programs; brings ktap.sh with it.
+
+LIB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+SELFTESTS=$(dirname "$LIB_DIR")
+export PATH=$SELFTESTS/net:$PATH
+# shellcheck source=selftests/lib/ktap.sh
+. "$LIB_DIR/ktap.sh"
+
+NS_ALL=()		# namespaces of setup_ns
+NS_DEFERRED=()		# commands for clean-up, run last to first
+NS_PIDS=()		# processes of background
+NS_TMP=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_invspi-test.XXXXXX") || exit 1
+
+net_cleanup()
+{
+	local i ns pid
+
+	for pid in "${NS_PIDS[@]}"; do
+		kill "$pid" 2>/dev/null
+	done
+	for ((i = ${#NS_DEFERRED[@]} - 1; i >= 0; i--)); do
+		eval "${NS_DEFERRED[i]}" >/dev/null 2>&1
+	done
+	for ns in "${NS_ALL[@]}"; do
+		for pid in $(ip netns pids "$ns" 2>/dev/null); do
+			kill -KILL "$pid" 2>/dev/null
+		done
+		ip netns del "$ns" 2>/dev/null
+	done
+	for pid in "${NS_PIDS[@]}"; do
+		wait "$pid" 2>/dev/null
+	done
+	rm -rf "$NS_TMP"
+}
+trap net_cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# defer COMMAND... - run it at the end, whatever happens
+defer()
+{
+	NS_DEFERRED+=("$(printf '%q ' "$@")")
+}
+
+# pause SECONDS - for the loops that poll; not for waiting for anything
+exec {NS_NEVER}<> <(:)
+pause()
+{
+	read -rt "$1" -u "$NS_NEVER" || :
+}
+
+# wait_until SECONDS INTERVAL COMMAND... - polls until the command ends with 0;
+# leaves its output in $waited
+wait_until()
+{
+	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) interval=$2
+
+	shift 2
+	while :; do
+		waited=$("$@" 2>&1) && return
+		[ "${EPOCHREALTIME/[.,]/}" -lt "$end" ] || return 1
+		pause "$interval"
+	done
+}
+
+# busywait SECONDS COMMAND... - for what takes milliseconds
+busywait()
+{
+	local s=$1
+
+	shift
+	wait_until "$s" 0.02 "$@"
+}
+
+# slowwait SECONDS COMMAND... - for what takes seconds
+slowwait()
+{
+	local s=$1
+
+	shift
+	wait_until "$s" 0.2 "$@"
+}
+
+# background COMMAND... - starts it, to be ended by net_cleanup; pid in $!
+background()
+{
+	"$@" &
+	NS_PIDS+=($!)
+}
+
+# start_ready FILE COMMAND... - starts it in the background, output to FILE, and
+# waits until it has printed a line "ready"
+start_ready()
+{
+	local file=$1
+
+	shift
+	: >"$file"
+	"$@" >"$file" 2>&1 &
+	NS_PIDS+=($!)
+	busywait 20 grep -qx ready "$file" && return
+	bail_out "$* did not get ready: $(cat "$file")"
+}
+
+# stop PID - ends a background process and waits for its end
+stop()
+{
+	kill "$1" 2>/dev/null
+	wait "$1" 2>/dev/null
+}
+
+# must COMMAND... - a step of the set-up; without it no case makes sense
+must()
+{
+	local out
+
+	out=$("$@" 2>&1) || bail_out "$*: $out"
+}
+
+need_root()
+{
+	[ "$(id -u)" = 0 ] || skip_all "needs root"
+}
+
+# need_module - loads the module; its absence is a failure, not a skip
+need_module()
+{
+	need_root
+	must modprobe xfrm_invspi
+}
+
+# setup_ns VAR... - makes a namespace for each variable and puts its name there
+setup_ns()
+{
+	local var name
+
+	for var; do
+		name=${var,,}-$(mktemp -u XXXXXX)
+		must ip netns add "$name"
+		NS_ALL+=("$name")
+		printf -v "$var" %s "$name"
+		ip -n "$name" link set lo up
+		ip netns exec "$name" sh -c '
+			for c in all default; do
+				echo 0 >/proc/sys/net/ipv4/conf/$c/rp_filter
+				echo 0 >/proc/sys/net/ipv6/conf/$c/accept_dad
+			done'
+	done
+}
+
+# del_ns NAME - removes one before the end
+del_ns()
+{
+	local i
+
+	for i in "${!NS_ALL[@]}"; do
+		[ "${NS_ALL[i]}" != "$1" ] || unset "NS_ALL[i]"
+	done
+	ip netns del "$1"
+}
+
+# on NS COMMAND... - runs it in the namespace; "init" is the one we are in
+on()
+{
+	local ns=$1
+
+	shift
+	if [ "$ns" = init ]; then
+		"$@"
+	else
+		ip netns exec "$ns" "$@"
+	fi
+}
+
+# veth NS1 DEV1 "ADDR..." NS2 DEV2 "ADDR..." - a cable between two namespaces,
+# addresses with prefix lengths
+veth()
+{
+	local a
+
+	must ip -n "$1" link add "$2" type veth peer name "$5" netns "$4"
+	for a in $3; do
+		must ip -n "$1" address add "$a" dev "$2" $(nodad "$a")
+	done
+	for a in $6; do
+		must ip -n "$4" address add "$a" dev "$5" $(nodad "$a")
+	done
+	must ip -n "$1" link set "$2" up
+	must ip -n "$4" link set "$5" up
+}
+
+nodad()
+{
+	case $1 in
+	*:*) echo nodad ;;
+	esac
+}
+
+# mac NS DEV - prints the device's address
+mac()
+{
+	on "$1" cat "/sys/class/net/$2/address"
+}
+
+# sa NS SRC DST SPI [ARG...] - an ESP SA, null cipher (so that nothing is
+# asynchronous), tunnel mode unless ARG says otherwise
+sa()
+{
+	local ns=$1 src=$2 dst=$3 spi=$4
+
+	shift 4
+	case " $* " in
+	*" mode "*) ;;
+	*) set -- mode tunnel "$@" ;;
+	esac
+	ip -n "$ns" xfrm state add src "$src" dst "$dst" proto esp spi "$spi" \
+		enc 'ecb(cipher_null)' '' \
+		auth-trunc 'hmac(sha256)' 0x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f 128 \
+		"$@"
+}
+
+# sa_del NS DST SPI [ARG...]
+sa_del()
+{
+	local ns=$1 dst=$2 spi=$3
+
+	shift 3
+	ip -n "$ns" xfrm state delete dst "$dst" proto esp spi "$spi" "$@"
+}
+
+# spi NUMBER - as the tool writes it
+spi()
+{
+	printf '0x%08x' "$1"
+}
+
+REASONS=(no_state acquire state_invalid encap_mismatch)
+declare -A REASON_MIB=(
+	[no_state]=XfrmInNoStates
+	[acquire]=XfrmAcquireError
+	[state_invalid]=XfrmInStateInvalid
+	[encap_mismatch]=XfrmInStateMismatch
+)
+
+# read_xfrm_stat NS ARRAY - all of /proc/net/xfrm_stat into an associative array,
+# the four that we have names for also under these
+read_xfrm_stat()
+{
+	local -n _to=$2
+	local _k _v
+
+	while read -r _k _v; do
+		_to[$_k]=$_v
+	done < <(on "$1" cat /proc/net/xfrm_stat)
+	for _k in "${REASONS[@]}"; do
+		_to[$_k]=${_to[${REASON_MIB[$_k]}]}
+	done
+}
+
+# xfrm_stat NS NAME - prints one counter
+xfrm_stat()
+{
+	local -A all=()
+
+	read_xfrm_stat "$1" all
+	echo "${all[$2]}"
+}
+
+# invspi_json NS OBJECT COMMAND... - prints the tool's JSON
+invspi_json()
+{
+	local ns=$1
+
+	shift
+	if [ "$ns" = init ]; then
+		invspi -j "$@"
+	else
+		invspi -n "$ns" -j "$@"
+	fi
+}
+
+# stats NS FILTER - jq filter on stats show
+stats()
+{
+	invspi_json "$1" stats show | jq -r "$2"
+}
+
+# flows NS FILTER - jq filter on flow show
+flows()
+{
+	invspi_json "$1" flow show | jq -r "$2"
+}
+
+# read_module_stat NS ARRAY - the module's totals per reason
+read_module_stat()
+{
+	local -n _to=$2
+	local _r
+
+	for _r in "${REASONS[@]}"; do
+		_to[$_r]=
+	done
+	read -r "_to[no_state]" "_to[acquire]" "_to[state_invalid]" "_to[encap_mismatch]" < <(
+		stats "$1" '.packets | "\(.no_state) \(.acquire) \(.state_invalid) \(.encap_mismatch)"')
+}
+
+# kernel_moved NS "NAME=N ..." - whether these counters have grown by just this
+# since $before_kernel was read
+kernel_moved()
+{
+	local -A now=()
+	local w
+
+	read_xfrm_stat "$1" now
+	for w in $2; do
+		[ $((now[${w%=*}] - before_kernel[${w%=*}])) -eq "${w#*=}" ] || return
+	done
+}
+
+# module_follows NS - whether the module's totals have grown as the kernel's
+module_follows()
+{
+	local -A k=() m=()
+	local r
+
+	read_xfrm_stat "$1" k
+	read_module_stat "$1" m
+	for r in "${REASONS[@]}"; do
+		[ $((k[$r] - before_kernel[$r])) -eq $((m[$r] - before_module[$r])) ] || return
+	done
+}
+
+# expect_delta NS "NAME=N ..." COMMAND... - runs the command, which sends, and
+# expects that /proc/net/xfrm_stat grows by just this (a reason that is not named
+# must not grow; counters may also be named as the kernel names them) and that
+# the module's totals grow by the same. A caller that expects no growth names a
+# counter that proves the packets' arrival, or waits for it in COMMAND.
+expect_delta()
+{
+	local ns=$1 want=$2 out r
+	local -A before_kernel=() before_module=() k=() m=()
+
+	shift 2
+	for r in "${REASONS[@]}"; do
+		[[ " $want" =~ \ ($r|${REASON_MIB[$r]})= ]] || want="$want $r=0"
+	done
+	read_xfrm_stat "$ns" before_kernel
+	read_module_stat "$ns" before_module
+	out=$("$@" 2>&1) || { fail "$*: $out"; return; }
+	busywait 10 kernel_moved "$ns" "$want"
+	busywait 2 module_follows "$ns"
+	read_xfrm_stat "$ns" k
+	read_module_stat "$ns" m
+	for r in $want; do
+		expect "$ns: kernel's ${r%=*} after: $*" "${r#*=}" \
+			"$((k[${r%=*}] - before_kernel[${r%=*}]))"
+	done
+	for r in "${REASONS[@]}"; do
+		expect "$ns: module's $r as the kernel's after: $*" \
+			"$((k[$r] - before_kernel[$r]))" "$((m[$r] - before_module[$r]))"
+	done
+}
+
+# expect_flow NS SPI KEY=VALUE... - expects exactly one flow with this SPI, and in
+# it these values; KEY may be a path such as encap.sport, VALUE null for absent
+expect_flow()
+{
+	local ns=$1 spi want got filter='' kv
+
+	spi=$(spi "$2")
+	shift 2
+	for kv; do
+		filter="$filter${filter:+, }\"${kv%%=*}=\(.${kv%%=*})\""
+	done
+	want=$(printf '%s\n' "$@")
+	got=$(flows "$ns" ".[] | select(.spi == \"$spi\") | $filter")
+	expect "$ns: flow $spi" "$want" "$got"
+}
+
+# expect_no_flows NS
+expect_no_flows()
+{
+	expect "$1: flows" "[]" "$(flows "$1" 'map([.src, .dst, .spi]) | tojson')"
+}
+
+# remember NS... - the kernel's and the module's counters now; expect_sums judges
+# the growth since. A namespace made after the module was loaded needs it not.
+declare -A NS_BASE=()
+remember()
+{
+	local ns r
+	local -A k=() m=()
+
+	for ns; do
+		read_xfrm_stat "$ns" k
+		read_module_stat "$ns" m
+		for r in "${REASONS[@]}"; do
+			NS_BASE[$ns.$r]=$((k[$r] - m[$r]))
+		done
+	done
+}
+
+# expect_sums NS [no_state] - the invariants at rest: every packet is in just one
+# of the sums, the families add up, and the module's totals are the kernel's
+# counters; with "no_state" only that one of the reasons (the others are lower
+# bounds where the kernel drops without a callback, as after GRO)
+expect_sums()
+{
+	local ns=$1 s f r
+	local -A k=()
+
+	s=$(invspi_json "$ns" stats show) || { fail "$ns: no statistics"; return; }
+	f=$(invspi_json "$ns" flow show) || { fail "$ns: no flows"; return; }
+	read_xfrm_stat "$ns" k
+	expect "$ns: flows + evicted + deleted + untracked = total" \
+		"$(jq '[.packets[]] | add' <<<"$s")" \
+		"$(jq --argjson s "$s" '([.[].packets] | add // 0) + $s.evicted_packets +
+			$s.deleted_packets + $s.untracked_packets' <<<"$f")"
+	expect "$ns: IPv4 + IPv6 = all" "$(jq -cS .packets <<<"$s")" \
+		"$(jq -cS '.ipv4 as $a | .ipv6 as $b | .packets |
+			with_entries(.value = $a[.key] + $b[.key])' <<<"$s")"
+	expect "$ns: flows whose packets are not the sum of their reasons" "[]" \
+		"$(jq -c '[.[] | select(.packets != ([.reasons[]] | add))]' <<<"$f")"
+	expect "$ns: number of flows" "$(jq .flows <<<"$s")" "$(jq length <<<"$f")"
+	for r in "${@:2}" $([ $# -gt 1 ] || echo "${REASONS[@]}"); do
+		expect "$ns: total $r = growth of ${REASON_MIB[$r]}" \
+			"$((k[$r] - ${NS_BASE[$ns.$r]:-0}))" "$(jq ".packets.$r" <<<"$s")"
+	done
+}
+
+# what the last case of every program calls
+SUMS_ONLY=''
+sums()
+{
+	local ns
+
+	for ns in "${NS_ALL[@]}"; do
+		# shellcheck disable=SC2086
+		expect_sums "$ns" $SUMS_ONLY
+	done
+}
+
+# net_main "CASE" FUNCTION... - ktap_main with that case at the end
+net_main()
+{
+	ktap_main "$@" "at rest every sum is right, in every namespace" sums
+}
