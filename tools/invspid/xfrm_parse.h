@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From the bytes of an XFRM netlink message to what the mirror wants to know. */
+#ifndef INVSPID_XFRM_PARSE_H
+#define INVSPID_XFRM_PARSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xfrm.h"
+
+enum xfrm_kind {
+	XFRM_KIND_OTHER,	/* nothing for us */
+	XFRM_KIND_SA,		/* @sa is there, new or changed */
+	XFRM_KIND_GONE,		/* @sa was deleted */
+	XFRM_KIND_EXPIRED,	/* @sa has reached its hard limit and is gone */
+	XFRM_KIND_FLUSHED,	/* all SAs of @proto are gone; 0 or 255: of every protocol */
+	XFRM_KIND_MIGRATED,	/* SAs moved to other addresses without further events */
+};
+
+struct xfrm_msg {
+	enum xfrm_kind kind;
+	struct xfrm_sa sa;
+	uint8_t proto;
+};
+
+/**
+ * xfrm_parse() - one netlink message
+ * @type: nlmsg_type
+ * @payload: what follows struct nlmsghdr, any bytes, any alignment
+ * @len: their number
+ * @msg: always set
+ *
+ * Pure; reads no key. Return: 0, or -EBADMSG if a part is too short (then
+ * @msg->kind is XFRM_KIND_OTHER).
+ */
+int xfrm_parse(uint16_t type, const void *payload, size_t len, struct xfrm_msg *msg);
+
+/* Same SA as the kernel tells them apart: destination, SPI, protocol and mark. */
+bool xfrm_sa_same(const struct xfrm_sa *a, const struct xfrm_sa *b);
+bool xfrm_addr_same(const struct ike_addr *a, const struct ike_addr *b);
+
+#endif
