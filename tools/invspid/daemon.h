@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The parts of the running helper and how they hang together.
+ *
+ *   daemon.c    loop, timers, signals, the module's events
+ *   look.c      one look: flow table, listings, kernel, decision; level triggered
+ *   evidence.c  what is known about a flow
+ *   recover.c   actions and their verification
+ *   control.c   the control socket
+ *
+ * One thread runs all of it (the history has a writer of its own behind its
+ * interface), so nothing here is locked. A look never assumes that it saw the
+ * event that made it start: events are hints, and whatever was missed is found
+ * by the next look.
+ */
+#ifndef INVSPID_DAEMON_H
+#define INVSPID_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "conf.h"
+#include "decide.h"
+#include "flow.h"
+#include "history.h"
+#include "ike.h"
+#include "nl.h"
+#include "xfrm.h"
+
+#define NAME_LEN 128
+
+/**
+ * struct tracked - what we remember about a flow between two looks
+ * @flow: as last read
+ * @first_drop: first drop since it was last quiet, CLOCK_BOOTTIME ms
+ * @last_drop: last one
+ * @kernel_asked: when the kernel was last asked for its SA, and said no
+ * @ev: evidence of the last look
+ * @dec: decision of the last look
+ * @conn: connection it was traced to, "" if none
+ * @child: child, "" if not known
+ * @child_id: unique id of the CHILD_SA that the daemon lists, 0 if none
+ * @active: evidence and decision are of the last look, not older
+ * @told: what was last logged about it
+ */
+struct tracked {
+	struct invspi_flow flow;
+	int64_t first_drop;
+	int64_t last_drop;
+	int64_t kernel_asked;
+	struct evidence ev;
+	struct decision dec;
+	char conn[NAME_LEN];
+	char child[NAME_LEN];
+	uint32_t child_id;
+	bool active;
+	bool relevant;
+	struct decision told;
+};
+
+/**
+ * struct attempt - what we did for one (connection, child, grade)
+ * @child: "" if the grade is about the whole connection
+ * @next_try: not before this
+ * @gave_up_at: LONG_AGO if we did not
+ * @brought_up: an IKE_SA that we brought up is still there
+ * @removed: how many of those were removed since @removed_since
+ */
+struct attempt {
+	struct attempt *next;
+	char conn[NAME_LEN];
+	char child[NAME_LEN];
+	enum grade grade;
+	unsigned int attempts;
+	int64_t next_try;
+	int64_t gave_up_at;
+	bool brought_up;
+	unsigned int removed;
+	int64_t removed_since;
+};
+
+struct recovery;
+struct look;
+struct control;
+
+/*
+ * Listings that are kept. ANCHOR and the one before it are at least
+ * listing_gap_ms apart, so that together with the newest they can prove that
+ * something is absent, however often a look comes.
+ */
+enum { LISTING_LAST, LISTING_PREV, LISTING_ANCHOR, LISTING_ANCHOR_OLD, LISTINGS };
+
+struct counters {
+	uint64_t looks, overruns, decisions[GRADE__COUNT];
+	uint64_t outcomes[OUTCOME_FAILED + 1];
+	uint64_t logs_suppressed;
+};
+
+/**
+ * struct invspid - the helper
+ * @flow: flows of the last look, @nflow of them
+ * @listing: see LISTING_*
+ * @task: since when an IKE_SA is seen with a task, by unique id
+ * @lost_at: when the IKE daemon's socket broke, 0 if it is there or known dead
+ * @stopped: text of the alert that stopped all actions, or NULL
+ */
+struct invspid {
+	uv_loop_t *loop;
+	struct conf *conf;
+	const char *conf_path;
+	char *vici, *control_path, *state_dir;	/* options; NULL if not given */
+	bool dry_run;
+	bool closing;
+
+	struct invspi_nl *nl;
+	struct invspi_events *events;
+	uv_poll_t events_poll;
+	bool events_polling;
+	char module_why[256];
+
+	struct xfrm *xfrm;
+	struct ike *ike;
+	struct history *hist;
+	char daemon_why[256];
+	enum daemon_state ike_state;
+	pid_t ike_pid;
+	uint64_t ike_start;
+
+	uv_timer_t look_timer, module_timer, watchdog;
+	uv_signal_t sighup, sigterm, sigint;
+	struct look *look;
+	bool want_listing;
+	int64_t lost_at;
+	uv_timer_t lost_timer;
+	struct tracked *flow;
+	size_t nflow;
+
+	struct ike_listing *listing[LISTINGS];
+	struct { uint32_t ike_id; int64_t since, seen; } *task;
+	size_t ntask;
+
+	struct attempt *attempts;
+	struct recovery *recoveries;
+	unsigned int in_flight;
+	const char *stopped;
+
+	struct control *control;
+	struct counters count;
+	int64_t started;
+	double log_tokens;
+	int64_t log_at;
+};
+
+/* daemon.c */
+int64_t now_ms(void);
+int invspid_open(struct invspid *d);
+int invspid_run(struct invspid *d);
+void invspid_close(struct invspid *d);
+const char *daemon_state_name(enum daemon_state s);
+
+/* check.c: `invspid --check` */
+int invspid_check(struct invspid *d);
+
+const char *show_addr(int family, const uint8_t *addr);
+uint32_t random32(void);
+
+/* look.c: start a look within @delay_ms */
+void look_soon(struct invspid *d, int64_t delay_ms);
+/* Calls @done when the next whole look has ended; for explain. */
+void look_then(struct invspid *d, void (*done)(void *arg), void *arg);
+void look_forget(struct invspid *d, void *arg);
+void look_stop(struct invspid *d);
+void listing_add(struct invspid *d, struct ike_listing *l);
+void listing_clear(struct invspid *d);
+int64_t task_since(const struct invspid *d, uint32_t ike_id);
+/* The older of the two listings that together prove an absence, or NULL. */
+const struct ike_listing *listing_gap(const struct invspid *d);
+
+/* evidence.c */
+void evidence_ask_kernel(struct invspid *d, struct tracked *t);
+void evidence_fill(struct invspid *d, struct tracked *t);
+/* Has this flow anything to do with us at all? Cheap; decides who is asked about. */
+bool evidence_relevant(struct invspid *d, const struct invspi_flow *f);
+const struct ike_child *listing_spi(const struct ike_listing *l, uint32_t spi, uint8_t proto,
+				    const struct ike_sa **sa);
+const struct ike_child *listing_child(const struct ike_listing *l, const char *conn,
+				      const char *child);
+const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn);
+
+/* recover.c */
+void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
+		   struct decide_state *st);
+void recover_start(struct invspid *d, const struct tracked *t);
+void recover_stop_all(struct invspid *d);
+void recover_daemon_lost(struct invspid *d);
+void recover_retry(struct invspid *d, const char *conn);
+void recover_ike_down(struct invspid *d, const char *conn);
+
+/* control.c */
+struct control *control_new(struct invspid *d, const char *path, char **err);
+void control_free(struct control *c);
+
+#endif

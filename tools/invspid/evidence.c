@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is known about a flow: the daemon's listings, the kernel's SAD and the
+ * history, put into struct evidence. Reads much, changes nothing but the flow.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon.h"
+
+static bool same_addr(const struct ike_addr *a, int family, const uint8_t *addr)
+{
+	return a->family == family &&
+	       !memcmp(a->addr, addr, family == AF_INET ? 4 : 16);
+}
+
+static bool child_counts(const struct ike_child *c)
+{
+	return c->state == CHILD_INSTALLED || c->state == CHILD_REKEYING;
+}
+
+static bool sa_counts(const struct ike_sa *sa)
+{
+	return sa->state == IKE_ESTABLISHED || sa->state == IKE_REKEYING ||
+	       sa->state == IKE_PASSIVE;
+}
+
+/**
+ * listing_spi() - who has this inbound SPI
+ * @sa: set to its IKE_SA if not NULL
+ *
+ * Only INSTALLED and REKEYING children count: DELETED ones linger for seconds
+ * (strongSwan keeps them for late packets), some for ever.
+ */
+const struct ike_child *listing_spi(const struct ike_listing *l, uint32_t spi, uint8_t proto,
+				    const struct ike_sa **sa)
+{
+	size_t i, k;
+
+	for (i = 0; l && i < l->nsa; i++) {
+		for (k = 0; k < l->sa[i].nchild; k++) {
+			const struct ike_child *c = &l->sa[i].child[k];
+
+			if (c->spi_in == spi && c->proto == proto && child_counts(c)) {
+				if (sa)
+					*sa = &l->sa[i];
+				return c;
+			}
+		}
+	}
+	return NULL;
+}
+
+/**
+ * listing_child() - the newest installed CHILD_SA of that name
+ */
+const struct ike_child *listing_child(const struct ike_listing *l, const char *conn,
+				      const char *child)
+{
+	const struct ike_child *best = NULL;
+	size_t i, k;
+
+	for (i = 0; l && i < l->nsa; i++) {
+		if (strcmp(l->sa[i].conn, conn))
+			continue;
+		for (k = 0; k < l->sa[i].nchild; k++) {
+			const struct ike_child *c = &l->sa[i].child[k];
+
+			if (child_counts(c) && !strcmp(c->name, child) &&
+			    (!best || c->uniqueid > best->uniqueid))
+				best = c;
+		}
+	}
+	return best;
+}
+
+/**
+ * listing_conn() - the newest authenticated IKE_SA of a connection
+ */
+const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn)
+{
+	const struct ike_sa *best = NULL;
+	size_t i;
+
+	for (i = 0; l && i < l->nsa; i++)
+		if (sa_counts(&l->sa[i]) && !strcmp(l->sa[i].conn, conn) &&
+		    (!best || l->sa[i].uniqueid > best->uniqueid))
+			best = &l->sa[i];
+	return best;
+}
+
+/* The authenticated IKE_SA with a flow's source. */
+static const struct ike_sa *listing_source(const struct ike_listing *l,
+					   const struct invspi_flow *f)
+{
+	size_t i;
+
+	for (i = 0; l && i < l->nsa; i++) {
+		const struct ike_sa *sa = &l->sa[i];
+
+		if (!sa_counts(sa) || !same_addr(&sa->remote, f->family, f->src.b))
+			continue;
+		if (f->encap_type == XFRM_INVSPI_ENCAP_ESPINUDP && sa->remote_port != f->sport)
+			continue;
+		return sa;
+	}
+	return NULL;
+}
+
+static const struct ike_conn *conn_by_name(const struct invspid *d, const char *name)
+{
+	const struct ike_conns *c = d->ike ? ike_conns(d->ike) : NULL;
+	size_t i;
+
+	for (i = 0; c && i < c->nconn; i++)
+		if (!strcmp(c->conn[i].name, name))
+			return &c->conn[i];
+	return NULL;
+}
+
+static const struct ike_conn *conn_by_source(const struct invspid *d, const struct invspi_flow *f)
+{
+	const struct ike_conns *c = d->ike ? ike_conns(d->ike) : NULL;
+	size_t i, k;
+
+	for (i = 0; c && i < c->nconn; i++)
+		for (k = 0; k < c->conn[i].nremote; k++)
+			if (same_addr(&c->conn[i].remote[k], f->family, f->src.b))
+				return &c->conn[i];
+	return NULL;
+}
+
+/**
+ * struct kernel_view - SAs with a flow's SPI, as the mirror has them
+ * @here: under the flow's own destination and mark
+ * @elsewhere: under another destination or mark
+ * @larval: being negotiated
+ */
+struct kernel_view {
+	const struct invspi_flow *flow;
+	bool here, elsewhere, larval;
+};
+
+static void view_sa(void *arg, const struct xfrm_sa *sa)
+{
+	struct kernel_view *v = arg;
+	bool dst = same_addr(&sa->dst, v->flow->family, v->flow->dst.b);
+
+	if (sa->larval)
+		v->larval |= dst;
+	else if (dst && (v->flow->mark & sa->mark_mask) == sa->mark)
+		v->here = true;
+	else
+		v->elsewhere = true;
+}
+
+bool evidence_relevant(struct invspid *d, const struct invspi_flow *f)
+{
+	struct kernel_view v = { .flow = f };
+	struct hist_sa h;
+
+	if (listing_spi(d->listing[LISTING_LAST], f->spi, f->proto, NULL) ||
+	    listing_source(d->listing[LISTING_LAST], f) ||
+	    !hist_lookup(d->hist, f->spi, f->proto, &h) ||
+	    conn_by_source(d, f))
+		return true;
+	xfrm_find(d->xfrm, f->spi, f->proto, view_sa, &v);
+	return v.here || v.elsewhere || v.larval;
+}
+
+static void fill_kernel(struct invspid *d, struct tracked *t)
+{
+	struct kernel_view v = { .flow = &t->flow };
+	struct evidence *ev = &t->ev;
+	struct ike_addr dst = { .family = t->flow.family };
+	enum xfrm_gone how;
+	struct xfrm_sa sa;
+	int64_t when;
+	int ret;
+
+	memcpy(dst.addr, t->flow.dst.b, sizeof(dst.addr));
+	ev->dst_local = xfrm_addr_local(d->xfrm, &dst) == 1;
+	xfrm_find(d->xfrm, t->flow.spi, t->flow.proto, view_sa, &v);
+	ret = xfrm_sa_get(d->xfrm, &dst, t->flow.spi, t->flow.proto, t->flow.mark, &sa);
+	/* What an action rests on is the kernel's own answer, not the mirror. */
+	ev->sa_here = !ret && !sa.larval;
+	ev->sa_larval = v.larval || (!ret && sa.larval);
+	ev->sa_elsewhere = v.elsewhere && !ev->sa_here;
+	ev->sa_seen_leaving = !xfrm_seen_leaving(d->xfrm, &dst, t->flow.spi, t->flow.proto,
+						 &when, &how);
+}
+
+/**
+ * evidence_ask_kernel() - ask for a flow's SA between two listings
+ *
+ * Notes the time if the kernel has none; see fill_inbound().
+ */
+void evidence_ask_kernel(struct invspid *d, struct tracked *t)
+{
+	struct ike_addr dst = { .family = t->flow.family };
+	struct xfrm_sa sa;
+
+	memcpy(dst.addr, t->flow.dst.b, sizeof(dst.addr));
+	if (xfrm_sa_get(d->xfrm, &dst, t->flow.spi, t->flow.proto, t->flow.mark, &sa) == -ESRCH)
+		t->kernel_asked = now_ms();
+}
+
+/* list -> kernel -> list: there twice, the same child, no exchange under way. */
+static void fill_inbound(struct invspid *d, struct tracked *t)
+{
+	const struct ike_listing *l = d->listing[LISTING_LAST], *before = d->listing[LISTING_PREV];
+	const struct ike_sa *sa = NULL, *sa_before = NULL;
+	const struct ike_child *c, *c_before;
+	struct evidence *ev = &t->ev;
+
+	ev->inbound = PRESENCE_UNKNOWN;
+	t->child_id = 0;
+	if (!l)
+		return;
+	c = listing_spi(l, t->flow.spi, t->flow.proto, &sa);
+	if (c) {
+		c_before = listing_spi(before, t->flow.spi, t->flow.proto, &sa_before);
+		if (c_before && c_before->uniqueid == c->uniqueid &&
+		    c_before->state == c->state && !sa->task_child && !sa_before->task_child &&
+		    t->kernel_asked >= before->ended && t->kernel_asked <= l->started) {
+			ev->inbound = PRESENCE_THERE;
+			t->child_id = c->uniqueid;
+		}
+		snprintf(t->conn, sizeof(t->conn), "%s", sa->conn);
+		snprintf(t->child, sizeof(t->child), "%s", c->name);
+		ev->conn_known = true;
+		return;
+	}
+	before = listing_gap(d);
+	if (before && !listing_spi(before, t->flow.spi, t->flow.proto, NULL))
+		ev->inbound = PRESENCE_ABSENT;
+}
+
+static void fill_history(struct invspid *d, struct tracked *t)
+{
+	struct evidence *ev = &t->ev;
+	struct hist_sa h;
+	bool encap = t->flow.encap_type == XFRM_INVSPI_ENCAP_ESPINUDP;
+
+	ev->hist_known = !hist_lookup(d->hist, t->flow.spi, t->flow.proto, &h);
+	if (!ev->hist_known)
+		return;
+	ev->hist_end = h.end;
+	ev->hist_ended_at = h.ended_at;
+	ev->hist_addr_same = same_addr(&h.remote, t->flow.family, t->flow.src.b) &&
+			     same_addr(&h.local, t->flow.family, t->flow.dst.b);
+	ev->hist_port_same = h.encap == encap && (!encap || h.remote_port == t->flow.sport);
+	if (!ev->conn_known) {
+		snprintf(t->conn, sizeof(t->conn), "%s", h.conn);
+		snprintf(t->child, sizeof(t->child), "%s", h.child);
+		ev->conn_known = true;
+	}
+}
+
+/*
+ * IKE_SA of the connection, or with the source. A half-open one that somebody
+ * else began is nothing: a spoofed IKE_SA_INIT must not hold recovery up. One
+ * that this side began is an exchange in progress.
+ */
+static void fill_ike_sa(struct invspid *d, struct tracked *t)
+{
+	const struct ike_listing *l = d->listing[LISTING_LAST], *before = d->listing[LISTING_PREV];
+	const struct ike_sa *sa, *sa_before;
+	struct evidence *ev = &t->ev;
+	size_t i;
+
+	ev->ike_sa = PRESENCE_UNKNOWN;
+	ev->task_since = INT64_MAX;
+	if (!l)
+		return;
+	sa = ev->conn_known ? listing_conn(l, t->conn) : listing_source(l, &t->flow);
+	if (sa) {
+		sa_before = ev->conn_known ? listing_conn(before, t->conn) :
+					     listing_source(before, &t->flow);
+		if (sa_before && sa_before->uniqueid == sa->uniqueid)
+			ev->ike_sa = PRESENCE_THERE;
+		ev->ike_passive = sa->state == IKE_PASSIVE;
+		if (!ev->conn_known) {
+			snprintf(t->conn, sizeof(t->conn), "%s", sa->conn);
+			ev->conn_known = true;
+		}
+		if (sa->task_child)
+			ev->task_since = task_since(d, sa->uniqueid);
+		return;
+	}
+	for (i = 0; i < l->nsa; i++) {
+		sa = &l->sa[i];
+		if (sa->state == IKE_CONNECTING && sa->initiator &&
+		    ev->conn_known && !strcmp(sa->conn, t->conn))
+			ev->task_since = task_since(d, sa->uniqueid);
+	}
+	before = listing_gap(d);
+	if (!before)
+		return;
+	sa = ev->conn_known ? listing_conn(before, t->conn) : listing_source(before, &t->flow);
+	if (!sa)
+		ev->ike_sa = PRESENCE_ABSENT;
+}
+
+struct down {
+	struct invspid *d;
+	const char *conn;
+	unsigned int n;
+};
+
+static void count_down(void *arg, const struct hist_sa *sa)
+{
+	struct down *down = arg;
+
+	if (!listing_child(down->d->listing[LISTING_LAST], down->conn, sa->child))
+		down->n++;
+}
+
+static void fill_conn(struct invspid *d, struct tracked *t)
+{
+	struct evidence *ev = &t->ev;
+	const struct ike_conn *conn;
+	struct down down = { .d = d, .conn = t->conn };
+
+	if (!ev->conn_known) {
+		conn = conn_by_source(d, &t->flow);
+		if (conn) {
+			snprintf(t->conn, sizeof(t->conn), "%s", conn->name);
+			ev->conn_known = true;
+		}
+	} else {
+		conn = conn_by_name(d, t->conn);
+	}
+	ev->conn_loaded = conn;
+	ev->conn_dynamic = conn && conn->dynamic;
+	ev->mode = d->dry_run ? MODE_ADVISE : conf_mode(d->conf, t->conn[0] ? t->conn : NULL);
+	if (!ev->conn_known)
+		return;
+	ev->hold = hist_held(d->hist, t->conn);
+	if (t->child[0]) {
+		ev->by_hand = hist_by_hand(d->hist, t->conn, t->child);
+		ev->child_up = listing_child(d->listing[LISTING_LAST], t->conn, t->child);
+	}
+	hist_should_be_up(d->hist, t->conn, count_down, &down);
+	ev->children_down = down.n;
+}
+
+/**
+ * evidence_fill() - all evidence about a flow, as of now
+ * @d: the helper; its listings and mirror are as new as the caller made them
+ * @t: the flow; its connection and child are set as far as they can be traced
+ */
+void evidence_fill(struct invspid *d, struct tracked *t)
+{
+	struct evidence *ev = &t->ev;
+
+	memset(ev, 0, sizeof(*ev));
+	t->conn[0] = t->child[0] = '\0';
+	ev->encapsulated = t->flow.encap_type != XFRM_INVSPI_ENCAP_NONE;
+	ev->desync = t->flow.state == XFRM_INVSPI_FLOW_STATE_DESYNC;
+	ev->last_drop = t->last_drop;
+	ev->daemon = d->ike ? ike_state(d->ike) : DAEMON_ABSENT;
+	ev->hist_ended_at = LONG_AGO;
+	fill_inbound(d, t);
+	fill_kernel(d, t);
+	fill_history(d, t);
+	fill_ike_sa(d, t);
+	fill_conn(d, t);
+	/* An SA that the kernel had and the daemon never listed is somebody else's. */
+	ev->other_keyer = !ev->hist_known && ev->inbound == PRESENCE_ABSENT &&
+			  (ev->sa_seen_leaving || ev->sa_elsewhere);
+}

@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One look: read the flow table, list the daemon's SAs, ask the kernel, list
+ * again, decide. Level triggered: an event only makes the next look come
+ * sooner, and a look that cannot yet tell asks for another one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "log.h"
+
+#define LOOK_MIN_GAP_MS		20	/* events of one burst share a look */
+#define LOOK_MAX_GAP_MS		1000	/* a flood of events costs a fifth of a CPU, no more */
+#define LOOK_SHARE		5
+#define LOOK_GROWING_MS		1000	/* while a flow of ours grows */
+#define GAP_MAX_MS		5000	/* listings further apart prove nothing */
+#define FLOWS_MAX		65536	/* flows_max_all's default: more can't be there */
+#define TELL_BURST		40	/* log lines about decisions at once, then 10 a second */
+#define TELL_RATE		10.0
+#define MASS_LOSS_MIN		4
+
+struct waiter {
+	struct waiter *next;
+	void (*done)(void *arg);
+	void *arg;
+};
+
+/**
+ * struct look - the look under way, and who waits for the next one
+ * @running: between start and the last answer
+ * @again: something happened meanwhile
+ * @started: of the current or last one
+ * @cost: milliseconds that it kept the loop busy
+ * @gap: the next one starts not sooner than this after it
+ */
+struct look {
+	bool running, again;
+	int64_t started, cost, gap;
+	struct waiter *waiters;		/* served by the current look */
+	struct waiter *next_waiters;	/* came while it ran */
+};
+
+static void look_start(struct invspid *d);
+
+static void on_timer(uv_timer_t *timer)
+{
+	look_start(timer->data);
+}
+
+void look_soon(struct invspid *d, int64_t delay_ms)
+{
+	int64_t at, now = now_ms();
+
+	if (d->closing)
+		return;
+	if (!d->look) {
+		d->look = calloc(1, sizeof(*d->look));
+		if (!d->look)
+			return;
+		d->look->started = LONG_AGO;
+	}
+	if (d->look->running) {
+		d->look->again |= delay_ms < LOOK_GROWING_MS;
+		return;
+	}
+	at = now + delay_ms;
+	if (at < d->look->started + d->look->gap)
+		at = d->look->started + d->look->gap;
+	if (uv_is_active((uv_handle_t *)&d->look_timer) &&
+	    (int64_t)uv_timer_get_due_in(&d->look_timer) <= at - now)
+		return;
+	d->look_timer.data = d;
+	uv_timer_start(&d->look_timer, on_timer, (uint64_t)(at - now), 0);
+}
+
+void look_then(struct invspid *d, void (*done)(void *arg), void *arg)
+{
+	struct waiter *w = calloc(1, sizeof(*w)), **list;
+
+	look_soon(d, 0);
+	if (!w || !d->look) {
+		free(w);
+		done(arg);
+		return;
+	}
+	w->done = done;
+	w->arg = arg;
+	list = d->look->running ? &d->look->next_waiters : &d->look->waiters;
+	if (d->look->running)
+		d->look->again = true;
+	w->next = *list;
+	*list = w;
+}
+
+static void forget_in(struct waiter **w, void *arg)
+{
+	struct waiter *gone;
+
+	while (*w) {
+		if ((*w)->arg == arg) {
+			gone = *w;
+			*w = gone->next;
+			free(gone);
+		} else {
+			w = &(*w)->next;
+		}
+	}
+}
+
+void look_forget(struct invspid *d, void *arg)
+{
+	if (!d->look)
+		return;
+	forget_in(&d->look->waiters, arg);
+	forget_in(&d->look->next_waiters, arg);
+}
+
+void look_stop(struct invspid *d)
+{
+	struct waiter *w;
+
+	if (!d->look)
+		return;
+	while ((w = d->look->waiters)) {
+		d->look->waiters = w->next;
+		free(w);
+	}
+	while ((w = d->look->next_waiters)) {
+		d->look->next_waiters = w->next;
+		free(w);
+	}
+	free(d->look);
+	d->look = NULL;
+	free(d->flow);
+	d->flow = NULL;
+	d->nflow = 0;
+	free(d->task);
+	d->task = NULL;
+}
+
+/* ---- listings ---- */
+
+static void note_tasks(struct invspid *d, const struct ike_listing *l)
+{
+	size_t i, k, n = 0;
+
+	for (i = 0; i < l->nsa; i++) {
+		const struct ike_sa *sa = &l->sa[i];
+
+		if (!sa->task_child && !(sa->state == IKE_CONNECTING && sa->initiator))
+			continue;
+		for (k = 0; k < d->ntask && d->task[k].ike_id != sa->uniqueid; k++)
+			;
+		if (k == d->ntask) {
+			void *p = reallocarray(d->task, d->ntask + 1, sizeof(*d->task));
+
+			if (!p)
+				continue;
+			d->task = p;
+			d->task[d->ntask].ike_id = sa->uniqueid;
+			d->task[d->ntask++].since = l->ended;
+		}
+		d->task[k].seen = l->ended;
+	}
+	for (k = 0; k < d->ntask; k++)
+		if (d->task[k].seen == l->ended)
+			d->task[n++] = d->task[k];
+	d->ntask = n;
+}
+
+int64_t task_since(const struct invspid *d, uint32_t ike_id)
+{
+	size_t k;
+
+	for (k = 0; k < d->ntask; k++)
+		if (d->task[k].ike_id == ike_id)
+			return d->task[k].since;
+	return INT64_MAX;
+}
+
+static void listing_set(struct invspid *d, unsigned int slot, struct ike_listing *l)
+{
+	if (l)
+		ike_listing_get(l);
+	if (d->listing[slot])
+		ike_listing_put(d->listing[slot]);
+	d->listing[slot] = l;
+}
+
+void listing_add(struct invspid *d, struct ike_listing *l)
+{
+	const struct ike_listing *anchor = d->listing[LISTING_ANCHOR];
+
+	listing_set(d, LISTING_PREV, d->listing[LISTING_LAST]);
+	listing_set(d, LISTING_LAST, l);
+	if (!anchor || l->started - anchor->started >= d->conf->listing_gap_ms) {
+		listing_set(d, LISTING_ANCHOR_OLD, d->listing[LISTING_ANCHOR]);
+		listing_set(d, LISTING_ANCHOR, l);
+	}
+	note_tasks(d, l);
+}
+
+void listing_clear(struct invspid *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < LISTINGS; i++)
+		listing_set(d, i, NULL);
+	d->ntask = 0;
+}
+
+const struct ike_listing *listing_gap(const struct invspid *d)
+{
+	const struct ike_listing *l = d->listing[LISTING_LAST];
+	const struct ike_listing *old = d->listing[LISTING_ANCHOR_OLD];
+
+	if (!l || !old || l->updown != old->updown || l->updown != ike_updowns(d->ike) ||
+	    l->started - old->started > GAP_MAX_MS)
+		return NULL;
+	return old;
+}
+
+/*
+ * More than half of the daemon's SAs are not in the kernel, and nobody saw
+ * them leave: we look into the wrong namespace, or the daemon does ESP itself.
+ */
+struct find_sa {
+	const struct ike_addr *dst;
+	bool found;
+};
+
+static void find_dst(void *arg, const struct xfrm_sa *sa)
+{
+	struct find_sa *find = arg;
+
+	if (sa->dst.family == find->dst->family &&
+	    !memcmp(sa->dst.addr, find->dst->addr, sizeof(sa->dst.addr)))
+		find->found = true;
+}
+
+static void check_mass_loss(struct invspid *d)
+{
+	const struct ike_listing *l = d->listing[LISTING_LAST];
+	unsigned int total = 0, missing = 0;
+	enum xfrm_gone how;
+	int64_t when;
+	size_t i, k;
+
+	for (i = 0; i < l->nsa; i++) {
+		for (k = 0; k < l->sa[i].nchild; k++) {
+			const struct ike_child *c = &l->sa[i].child[k];
+			struct find_sa find = { .dst = &l->sa[i].local };
+
+			if (c->state != CHILD_INSTALLED)
+				continue;
+			total++;
+			xfrm_find(d->xfrm, c->spi_in, c->proto, find_dst, &find);
+			if (!find.found && xfrm_seen_leaving(d->xfrm, &l->sa[i].local, c->spi_in,
+							     c->proto, &when, &how))
+				missing++;
+		}
+	}
+	if (missing >= MASS_LOSS_MIN && missing * 2 > total && !xfrm_flush_seen(d->xfrm, d->started)) {
+		if (!d->stopped)
+			log_err("ALERT: %u of the IKE daemon's %u SAs are not in the kernel and were not seen to leave: wrong network namespace, or ESP in user space? Nothing is done until they are there; `invspi doctor' and `invspi status' tell more",
+				missing, total);
+		d->stopped = "most of the IKE daemon's SAs are missing from the kernel";
+	} else if (d->stopped) {
+		log_notice("the IKE daemon's SAs are in the kernel again (%u of %u missing): going on",
+			   missing, total);
+		d->stopped = NULL;
+	}
+}
+
+/* ---- flows ---- */
+
+static int key_cmp(const void *pa, const void *pb)
+{
+	const struct invspi_flow *a = &((const struct tracked *)pa)->flow;
+	const struct invspi_flow *b = &((const struct tracked *)pb)->flow;
+	int ret;
+
+#define BY(field) do { if (a->field != b->field) return a->field < b->field ? -1 : 1; } while (0)
+	BY(spi);
+	BY(family);
+	BY(proto);
+	BY(encap_type);
+	BY(sport);
+#undef BY
+	ret = memcmp(a->src.b, b->src.b, sizeof(a->src.b));
+	return ret ? ret : memcmp(a->dst.b, b->dst.b, sizeof(a->dst.b));
+}
+
+struct reading {
+	struct tracked *flow;
+	size_t n, size;
+	int64_t now;
+};
+
+static int take_flow(const struct invspi_flow *f, void *arg)
+{
+	struct reading *r = arg;
+	struct tracked *t;
+
+	if (r->n >= FLOWS_MAX)
+		return 0;
+	if (r->n == r->size) {
+		size_t size = r->size ? r->size * 2 : 64;
+
+		t = reallocarray(r->flow, size, sizeof(*t));
+		if (!t)
+			return -ENOMEM;
+		r->flow = t;
+		r->size = size;
+	}
+	t = &r->flow[r->n++];
+	memset(t, 0, sizeof(*t));
+	t->flow = *f;
+	t->last_drop = r->now - (int64_t)f->last_age_ms;
+	t->first_drop = r->now - (int64_t)f->first_age_ms;
+	t->told.grade = GRADE__COUNT;
+	t->kernel_asked = LONG_AGO;
+	return 0;
+}
+
+/* What is remembered of a flow goes over to its new reading. */
+static void carry_over(struct invspid *d, struct tracked *t)
+{
+	const struct tracked *old = NULL;
+
+	if (d->nflow)
+		old = bsearch(t, d->flow, d->nflow, sizeof(*t), key_cmp);
+	if (!old || old->flow.packets > t->flow.packets)
+		return;
+	t->told = old->told;
+	t->ev = old->ev;
+	t->dec = old->dec;
+	memcpy(t->conn, old->conn, sizeof(t->conn));
+	memcpy(t->child, old->child, sizeof(t->child));
+	t->child_id = old->child_id;
+	/* A flow that comes back after a silence is a new failure. */
+	if (t->last_drop - old->last_drop > d->conf->limits.quiet_ms &&
+	    t->flow.packets > old->flow.packets) {
+		t->first_drop = t->last_drop;
+		t->told.grade = GRADE__COUNT;
+	} else {
+		t->first_drop = old->first_drop;
+	}
+}
+
+static int read_flows(struct invspid *d)
+{
+	struct reading r = { .now = now_ms() };
+	struct invspi_err err = { "" };
+	size_t i;
+	int ret;
+
+	if (!d->nl)
+		return -ENODEV;
+	ret = invspi_nl_flow_dump(d->nl, NULL, take_flow, &r, &err);
+	if (ret) {
+		free(r.flow);
+		if (ret != -EINTR)
+			log_warn("cannot read the flow table: %s", err.text);
+		return ret;
+	}
+	for (i = 0; i < r.n; i++)
+		carry_over(d, &r.flow[i]);
+	if (r.n)
+		qsort(r.flow, r.n, sizeof(*r.flow), key_cmp);
+	free(d->flow);
+	d->flow = r.flow;
+	d->nflow = r.n;
+	return 0;
+}
+
+/* ---- telling ---- */
+
+static bool tell_allowed(struct invspid *d, int64_t now)
+{
+	d->log_tokens += (double)(now - d->log_at) * TELL_RATE / 1000;
+	d->log_at = now;
+	if (d->log_tokens > TELL_BURST)
+		d->log_tokens = TELL_BURST;
+	if (d->log_tokens < 1) {
+		d->count.logs_suppressed++;
+		return false;
+	}
+	d->log_tokens--;
+	return true;
+}
+
+static void tell(struct invspid *d, struct tracked *t, int64_t now)
+{
+	const struct decision *a = &t->dec, *b = &t->told;
+	const struct invspi_flow *f = &t->flow;
+	char src[64];
+
+	if (a->grade == b->grade && a->action == b->action && a->why == b->why &&
+	    a->blocked == b->blocked)
+		return;
+	/* A wait is told once its end is known, or when explain asks. */
+	t->told = *a;
+	d->count.decisions[a->grade]++;
+	if (!t->relevant || !tell_allowed(d, now))
+		return;
+	snprintf(src, sizeof(src), "%s", show_addr(f->family, f->src.b));
+	log_msg(a->action == ACTION_WAIT || a->action == ACTION_NONE ? LOG_INFO : LOG_NOTICE,
+		"flow %s -> %s spi 0x%08" PRIx32 "%s%s%s%s%s: %s: %s (%s)%s%s", src,
+		show_addr(f->family, f->dst.b), f->spi, t->conn[0] ? " of " : "", t->conn,
+		t->child[0] ? "/" : "", t->child, t->ev.desync ? " (desync)" : "",
+		grade_name(a->grade), action_name(a->action), a->why,
+		a->blocked ? "; blocked: " : "", a->blocked ? a->blocked : "");
+}
+
+/* ---- the look itself ---- */
+
+static void look_end(struct invspid *d, int64_t next_ms)
+{
+	struct look *look = d->look;
+	struct waiter *w, *list = look->waiters;
+	bool again = look->again;
+
+	look->gap = look->cost * LOOK_SHARE;
+	if (look->gap < LOOK_MIN_GAP_MS)
+		look->gap = LOOK_MIN_GAP_MS;
+	if (look->gap > LOOK_MAX_GAP_MS)
+		look->gap = LOOK_MAX_GAP_MS;
+	look->running = false;
+	look->again = false;
+	look->waiters = look->next_waiters;
+	look->next_waiters = NULL;
+	while ((w = list)) {
+		list = w->next;
+		w->done(w->arg);
+		free(w);
+	}
+	look_soon(d, again ? LOOK_MIN_GAP_MS : next_ms);
+}
+
+static bool is_active(const struct invspid *d, const struct tracked *t, int64_t now)
+{
+	return now - t->last_drop <= d->conf->limits.quiet_ms + LOOK_GROWING_MS;
+}
+
+static void decide_flow(struct invspid *d, struct tracked *t, int64_t now, int64_t *next)
+{
+	struct decide_state st = { .gave_up_at = LONG_AGO };
+	enum grade grade;
+
+	t->active = true;
+	if (t->relevant) {
+		evidence_fill(d, t);
+	} else {
+		memset(&t->ev, 0, sizeof(t->ev));
+		t->conn[0] = t->child[0] = '\0';
+		t->ev.dst_local = true;
+		t->ev.daemon = DAEMON_READY;
+		t->ev.inbound = t->ev.ike_sa = PRESENCE_ABSENT;
+		t->ev.task_since = INT64_MAX;
+		t->ev.last_drop = t->last_drop;
+	}
+	grade = grade_flow(&t->ev, &d->conf->limits, now, NULL);
+	recover_state(d, t, grade, &st);
+	t->dec = decide(&t->ev, &st, &d->conf->limits, now);
+	tell(d, t, now);
+	if (t->dec.action == ACTION_REKEY || t->dec.action == ACTION_INITIATE)
+		recover_start(d, t);
+	if (t->dec.action == ACTION_WAIT && t->dec.wait_ms < *next)
+		*next = t->dec.wait_ms;
+}
+
+static void look_decide(struct invspid *d)
+{
+	int64_t now = now_ms(), next = d->conf->poll_ms;
+	uint64_t begun = uv_hrtime();
+	bool all = d->look->waiters;
+	size_t i;
+
+	for (i = 0; i < d->nflow; i++) {
+		struct tracked *t = &d->flow[i];
+		bool active = is_active(d, t, now);
+
+		t->active = false;
+		if (!active && !all)
+			continue;
+		t->relevant = evidence_relevant(d, &t->flow);
+		decide_flow(d, t, now, &next);
+		if (active && t->relevant && next > LOOK_GROWING_MS)
+			next = LOOK_GROWING_MS;
+	}
+	d->look->cost += (int64_t)((uv_hrtime() - begun) / 1000000);
+	look_end(d, next);
+}
+
+static void on_second(void *arg, int err, struct ike_listing *l)
+{
+	struct invspid *d = arg;
+
+	if (d->closing)
+		return;
+	if (!err) {
+		listing_add(d, l);
+		hist_sync(d->hist, listing_gap(d), l, now_ms());
+		check_mass_loss(d);
+	}
+	look_decide(d);
+}
+
+static void on_first(void *arg, int err, struct ike_listing *l)
+{
+	struct invspid *d = arg;
+	int64_t now = now_ms();
+	size_t i;
+
+	if (d->closing)
+		return;
+	if (err) {
+		d->want_listing = true;
+		look_decide(d);
+		return;
+	}
+	listing_add(d, l);
+	for (i = 0; i < d->nflow; i++)
+		if (is_active(d, &d->flow[i], now) && listing_spi(l, d->flow[i].flow.spi,
+								  d->flow[i].flow.proto, NULL))
+			evidence_ask_kernel(d, &d->flow[i]);
+	ike_list(d->ike, NULL, false, on_second, d);
+}
+
+static bool anything_active(const struct invspid *d)
+{
+	int64_t now = now_ms();
+	size_t i;
+
+	for (i = 0; i < d->nflow; i++)
+		if (is_active(d, &d->flow[i], now))
+			return true;
+	return false;
+}
+
+static void look_start(struct invspid *d)
+{
+	struct look *look = d->look;
+	enum daemon_state state = d->ike ? ike_state(d->ike) : DAEMON_ABSENT;
+	int64_t now = now_ms();
+	bool slow;
+
+	if (look->running)
+		return;
+	slow = now - look->started >= d->conf->poll_ms;
+	look->running = true;
+	look->started = now;
+	d->count.looks++;
+	if (read_flows(d) == -EINTR)
+		look->again = true;
+	look->cost = now_ms() - now;
+	if ((state == DAEMON_READY || state == DAEMON_SETTLING) &&
+	    (d->want_listing || slow || look->waiters || anything_active(d))) {
+		d->want_listing = false;
+		ike_list(d->ike, NULL, false, on_first, d);
+	} else {
+		look_decide(d);
+	}
+}

@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Actions and what became of them.
+ *
+ * G1 rekeys one CHILD_SA by its unique id: the exchange authenticates the peer
+ * and its DELETE takes the dead SPI away. The daemon's "success" only means
+ * queued, so what counts is a new inbound SA that carries traffic.
+ *
+ * G2 initiates the children that should be up. Both ends may run this helper,
+ * so it waits a little at random first, looks again, and stands down if the
+ * peer was faster. A half-made IKE_SA that it caused is ended by its id.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "fmt.h"
+#include "log.h"
+
+#define VERIFY_POLL_MS		100
+#define VERIFY_POLL_SLOW_MS	500
+#define VERIFY_FAST_MS		2000
+#define STAND_DOWN_MS		2000
+#define CHILDREN_MAX		64
+#define SPLIT_BRAIN		3	/* IKE_SAs of ours removed ... */
+#define SPLIT_BRAIN_MS		600000	/* ... in this time */
+
+/**
+ * struct recovery - one action under way
+ * @flow: the flow that caused it
+ * @child: child that it is about; with G2, the one that is verified
+ * @old_id: unique id of the CHILD_SA that is rekeyed, 0 with G2
+ * @names: children to initiate, @next of @nnames is the next one
+ * @v: what was seen so far
+ */
+struct recovery {
+	struct recovery *next;
+	struct invspid *d;
+	uv_timer_t timer;
+	struct invspi_flow flow;
+	char conn[NAME_LEN], child[NAME_LEN];
+	enum grade grade;
+	enum action action;
+	uint32_t old_id;
+	char **names;
+	size_t nnames, cur;
+	struct verification v;
+	int64_t first_drop, verdict, first_new;
+	uint32_t new_spi;
+	bool initiated;
+	bool polling, done;
+};
+
+/* ---- attempts ---- */
+
+static struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,
+				    enum grade grade)
+{
+	struct attempt *a;
+
+	for (a = d->attempts; a; a = a->next)
+		if (a->grade == grade && !strcmp(a->conn, conn) && !strcmp(a->child, child))
+			return a;
+	return NULL;
+}
+
+static struct attempt *attempt_get(struct invspid *d, const char *conn, const char *child,
+				   enum grade grade)
+{
+	struct attempt *a = attempt_find(d, conn, child, grade);
+
+	if (a)
+		return a;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return NULL;
+	snprintf(a->conn, sizeof(a->conn), "%s", conn);
+	snprintf(a->child, sizeof(a->child), "%s", child);
+	a->grade = grade;
+	a->next_try = LONG_AGO;
+	a->gave_up_at = LONG_AGO;
+	a->next = d->attempts;
+	d->attempts = a;
+	return a;
+}
+
+/* G1 is about one child, everything else about the whole connection. */
+static const char *attempt_child(const char *child, enum grade grade)
+{
+	return grade == GRADE_LOST_IN_KERNEL ? child : "";
+}
+
+static bool is_busy(const struct invspid *d, const char *conn, const char *child,
+		    enum grade grade)
+{
+	const struct recovery *r;
+
+	for (r = d->recoveries; r; r = r->next) {
+		if (r->done || strcmp(r->conn, conn))
+			continue;
+		if (r->action == ACTION_INITIATE || grade != GRADE_LOST_IN_KERNEL ||
+		    !strcmp(r->child, child))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * recover_state() - what decide() must know of earlier and running actions
+ */
+void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
+		   struct decide_state *st)
+{
+	const struct attempt *a = attempt_find(d, t->conn, attempt_child(t->child, grade), grade);
+
+	memset(st, 0, sizeof(*st));
+	st->next_try = a ? a->next_try : LONG_AGO;
+	st->attempts = a ? a->attempts : 0;
+	st->gave_up_at = a ? a->gave_up_at : LONG_AGO;
+	st->peer_busy = is_busy(d, t->conn, t->child, grade);
+	st->in_flight = d->in_flight;
+	st->stopped = d->stopped;
+}
+
+/**
+ * recover_retry() - forget failures of a connection, or of all if @conn is NULL
+ */
+void recover_retry(struct invspid *d, const char *conn)
+{
+	struct attempt *a;
+
+	for (a = d->attempts; a; a = a->next) {
+		if (conn && strcmp(a->conn, conn))
+			continue;
+		a->attempts = 0;
+		a->gave_up_at = LONG_AGO;
+		a->next_try = LONG_AGO;
+	}
+	look_soon(d, 0);
+}
+
+static void attempt_begin(struct invspid *d, const struct recovery *r)
+{
+	struct attempt *a = attempt_get(d, r->conn, attempt_child(r->child, r->grade), r->grade);
+
+	if (!a)
+		return;
+	/* An hour has ended the giving up, or decide() would not have let us here. */
+	if (a->gave_up_at != LONG_AGO) {
+		a->gave_up_at = LONG_AGO;
+		a->attempts = 0;
+	}
+	a->attempts++;
+	a->next_try = r->v.started + backoff_ms(a->attempts, &d->conf->limits, random32());
+}
+
+static void attempt_end(struct invspid *d, const struct recovery *r, enum outcome outcome)
+{
+	struct attempt *a = attempt_get(d, r->conn, attempt_child(r->child, r->grade), r->grade);
+
+	if (!a)
+		return;
+	switch (outcome) {
+	case OUTCOME_HEALED:
+		a->attempts = 0;
+		break;
+	case OUTCOME_QUIET:	/* neither success nor failure */
+		if (a->attempts)
+			a->attempts--;
+		break;
+	default:
+		if (a->attempts < d->conf->limits.give_up)
+			break;
+		a->gave_up_at = now_ms();
+		log_err("ALERT: gave up on %s%s%s after %u attempts (%s); a change of its IKE_SA, an hour, or a restart of invspid ends that",
+			r->conn, r->child[0] ? "/" : "", r->child, a->attempts,
+			grade_name(r->grade));
+	}
+}
+
+/**
+ * recover_ike_down() - an IKE_SA of a connection went away
+ *
+ * Three of those that we brought up, removed in ten minutes: another gateway
+ * uses this identity, and each of us destroys the other's SAs.
+ */
+void recover_ike_down(struct invspid *d, const char *conn)
+{
+	struct attempt *a = attempt_find(d, conn, "", GRADE_LOST_WITH_DAEMON);
+	int64_t now = now_ms();
+
+	if (!a || !a->brought_up)
+		return;
+	a->brought_up = false;
+	if (now - a->removed_since > SPLIT_BRAIN_MS) {
+		a->removed_since = now;
+		a->removed = 0;
+	}
+	if (++a->removed < SPLIT_BRAIN)
+		return;
+	a->removed = 0;
+	a->gave_up_at = now;
+	a->attempts = d->conf->limits.give_up;
+	log_err("ALERT: IKE_SAs of %s that were brought up here were removed %d times in 10 minutes: another gateway seems to use this identity; doing nothing more about it for an hour",
+		conn, SPLIT_BRAIN);
+}
+
+/* ---- end of an action ---- */
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct recovery *r = handle->data;
+	size_t i;
+
+	for (i = 0; i < r->nnames; i++)
+		free(r->names[i]);
+	free(r->names);
+	free(r);
+}
+
+static void recovery_free(struct recovery *r)
+{
+	struct recovery **p = &r->d->recoveries;
+
+	while (*p && *p != r)
+		p = &(*p)->next;
+	if (*p)
+		*p = r->next;
+	uv_close((uv_handle_t *)&r->timer, on_closed);
+}
+
+static void finish(struct recovery *r, enum outcome outcome, const char *note)
+{
+	struct invspid *d = r->d;
+	char addr[64];
+	struct hist_action ha = {
+		.conn = r->conn, .child = r->child, .spi = r->flow.spi,
+		.grade = r->grade, .action = r->action, .outcome = outcome,
+		.first_drop = r->first_drop, .verdict = r->verdict, .acted = r->v.started,
+		.first_new = r->first_new, .wall = fmt_now_ms(),
+	};
+
+	if (r->done)
+		return;
+	r->done = true;
+	d->in_flight--;
+	d->count.outcomes[outcome]++;
+	attempt_end(d, r, outcome);
+	ha.src.family = r->flow.family;
+	memcpy(ha.src.addr, r->flow.src.b, sizeof(ha.src.addr));
+	hist_action(d->hist, &ha);
+	snprintf(addr, sizeof(addr), "%s", show_addr(r->flow.family, r->flow.src.b));
+	if (outcome == OUTCOME_HEALED)
+		log_notice("healed %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32 "): %s; %" PRId64 " ms from the first drop, %" PRId64 " ms from the action",
+			   r->conn, r->child, addr, r->flow.spi, r->new_spi, action_name(r->action),
+			   r->first_new - r->first_drop, r->first_new - r->v.started);
+	else
+		log_warn("%s of %s/%s (peer %s, dead spi 0x%08" PRIx32 "): %s%s%s",
+			 action_name(r->action), r->conn, r->child, addr, r->flow.spi,
+			 outcome_name(outcome), note ? ": " : "", note ? note : "");
+	uv_timer_stop(&r->timer);
+	if (!r->polling)
+		recovery_free(r);
+	look_soon(d, 0);
+}
+
+/* ---- verification ---- */
+
+static void poll_again(struct recovery *r);
+
+static void see_new_sa(struct recovery *r, struct ike_listing *l)
+{
+	const struct ike_child *c = listing_child(l, r->conn, r->child);
+	const struct ike_sa *ike = NULL;
+	struct xfrm_sa sa;
+
+	if (!c || c->uniqueid == r->old_id || c->spi_in == r->flow.spi)
+		return;
+	if (!listing_spi(l, c->spi_in, c->proto, &ike))
+		return;
+	if (xfrm_sa_get(r->d->xfrm, &ike->local, c->spi_in, c->proto, c->mark_in, &sa))
+		return;
+	r->v.new_sa = true;
+	r->new_spi = c->spi_in;
+	if (sa.packets && !r->v.new_moved) {
+		r->v.new_moved = true;
+		r->first_new = now_ms();
+	}
+}
+
+static void judge(struct recovery *r)
+{
+	struct invspi_flow flow;
+	enum outcome outcome;
+	int64_t now = now_ms();
+
+	if (r->d->nl && !invspi_nl_flow_get(r->d->nl, &r->flow, &flow, NULL))
+		r->v.last_drop = now - (int64_t)flow.last_age_ms;
+	outcome = verify(&r->v, now);
+	if (outcome == OUTCOME_PENDING)
+		poll_again(r);
+	else
+		finish(r, outcome, NULL);
+}
+
+static void on_poll_list(void *arg, int err, struct ike_listing *l)
+{
+	struct recovery *r = arg;
+
+	r->polling = false;
+	if (r->done) {
+		recovery_free(r);
+		return;
+	}
+	if (!err)
+		see_new_sa(r, l);
+	judge(r);
+}
+
+static void on_poll(uv_timer_t *timer)
+{
+	struct recovery *r = timer->data;
+
+	r->polling = true;
+	ike_list(r->d->ike, r->conn, false, on_poll_list, r);
+}
+
+static void poll_again(struct recovery *r)
+{
+	int64_t age = now_ms() - r->v.started;
+
+	uv_timer_start(&r->timer, on_poll,
+		       age < VERIFY_FAST_MS ? VERIFY_POLL_MS : VERIFY_POLL_SLOW_MS, 0);
+}
+
+/* ---- G1 ---- */
+
+static void on_rekeyed(void *arg, int err, const char *errmsg)
+{
+	struct recovery *r = arg;
+
+	r->polling = false;
+	if (r->done) {
+		recovery_free(r);
+	} else if (err) {
+		r->v.refused = true;
+		finish(r, OUTCOME_FAILED, errmsg ? errmsg : strerror(-err));
+	} else {
+		poll_again(r);
+	}
+}
+
+static void rekey(struct recovery *r)
+{
+	r->v.started = now_ms();
+	attempt_begin(r->d, r);
+	log_notice("%s: rekeying CHILD_SA %s{%u} of %s: its inbound SA 0x%08" PRIx32 " is gone from the kernel",
+		   grade_name(r->grade), r->child, r->old_id, r->conn, r->flow.spi);
+	r->polling = true;
+	ike_rekey_child(r->d->ike, r->old_id, on_rekeyed, r);
+}
+
+/* ---- G2 ---- */
+
+static void add_name(void *arg, const struct hist_sa *sa)
+{
+	struct recovery *r = arg;
+	void *p;
+
+	if (r->nnames >= CHILDREN_MAX ||
+	    listing_child(r->d->listing[LISTING_LAST], r->conn, sa->child))
+		return;
+	p = reallocarray(r->names, r->nnames + 1, sizeof(*r->names));
+	if (!p)
+		return;
+	r->names = p;
+	r->names[r->nnames] = strdup(sa->child);
+	if (r->names[r->nnames])
+		r->nnames++;
+}
+
+static void on_half_made_gone(void *arg, int err, const char *errmsg)
+{
+	(void)arg;
+	if (err)
+		log_warn("cannot end the half-made IKE_SA: %s", errmsg ? errmsg : strerror(-err));
+}
+
+/* Nothing was under way when we began, so a half-open one of this side is ours. */
+static void on_half_made(void *arg, int err, struct ike_listing *l)
+{
+	struct recovery *r = arg;
+	size_t i;
+
+	r->polling = false;
+	if (r->done) {
+		recovery_free(r);
+		return;
+	}
+	for (i = 0; !err && i < l->nsa; i++) {
+		if (l->sa[i].state != IKE_CONNECTING || !l->sa[i].initiator ||
+		    strcmp(l->sa[i].conn, r->conn))
+			continue;
+		log_info("ending half-made IKE_SA %s[%u]", r->conn, l->sa[i].uniqueid);
+		ike_terminate_ike(r->d->ike, l->sa[i].uniqueid, on_half_made_gone, NULL);
+	}
+	finish(r, OUTCOME_FAILED, "the peer does not answer");
+}
+
+static void initiate_next(struct recovery *r);
+
+static void on_initiated(void *arg, int err, const char *errmsg)
+{
+	struct recovery *r = arg;
+	struct attempt *a;
+
+	r->polling = false;
+	if (r->done) {
+		recovery_free(r);
+		return;
+	}
+	if (err) {
+		log_warn("cannot initiate %s/%s: %s", r->conn, r->names[r->cur],
+			 errmsg ? errmsg : strerror(-err));
+		if (!r->initiated) {
+			r->v.refused = true;
+			r->polling = true;
+			ike_list(r->d->ike, r->conn, false, on_half_made, r);
+			return;
+		}
+	} else {
+		r->initiated = true;
+		a = attempt_get(r->d, r->conn, "", r->grade);
+		if (a)
+			a->brought_up = true;
+	}
+	r->cur++;
+	initiate_next(r);
+}
+
+static void initiate_next(struct recovery *r)
+{
+	if (r->cur >= r->nnames) {
+		poll_again(r);
+		return;
+	}
+	log_notice("%s: initiating CHILD_SA %s of %s", grade_name(r->grade), r->names[r->cur],
+		   r->conn);
+	r->polling = true;
+	ike_initiate(r->d->ike, r->conn, r->names[r->cur], r->d->conf->initiate_timeout_ms,
+		     on_initiated, r);
+}
+
+static void stand_down(struct recovery *r, const char *why)
+{
+	struct attempt *a = attempt_get(r->d, r->conn, "", r->grade);
+
+	log_info("standing down on %s: %s", r->conn, why);
+	if (a)
+		a->next_try = now_ms() + STAND_DOWN_MS;
+	r->done = true;
+	r->d->in_flight--;
+	look_soon(r->d, STAND_DOWN_MS);
+	recovery_free(r);
+}
+
+static void on_look_again(void *arg, int err, struct ike_listing *l)
+{
+	struct recovery *r = arg;
+	size_t i;
+
+	r->polling = false;
+	if (r->done) {
+		recovery_free(r);
+		return;
+	}
+	if (err) {
+		stand_down(r, "the IKE daemon does not answer");
+		return;
+	}
+	if (listing_conn(l, r->conn)) {
+		stand_down(r, "an IKE_SA is there now");
+		return;
+	}
+	for (i = 0; i < l->nsa; i++) {
+		if (l->sa[i].state == IKE_CONNECTING && l->sa[i].initiator &&
+		    !strcmp(l->sa[i].conn, r->conn)) {
+			stand_down(r, "the IKE daemon is already at it");
+			return;
+		}
+	}
+	hist_should_be_up(r->d->hist, r->conn, add_name, r);
+	if (!r->nnames) {
+		stand_down(r, "nothing that should be up is down");
+		return;
+	}
+	for (i = 0; i < r->nnames && strcmp(r->names[i], r->child); i++)
+		;
+	if (i == r->nnames)
+		snprintf(r->child, sizeof(r->child), "%s", r->names[0]);
+	r->v.started = now_ms();
+	attempt_begin(r->d, r);
+	initiate_next(r);
+}
+
+static void on_delayed(uv_timer_t *timer)
+{
+	struct recovery *r = timer->data;
+
+	r->polling = true;
+	ike_list(r->d->ike, r->conn, false, on_look_again, r);
+}
+
+/* ---- begin and end ---- */
+
+/**
+ * recover_start() - carry out a flow's decision
+ * @t: the flow, just decided; its action is REKEY or INITIATE
+ */
+void recover_start(struct invspid *d, const struct tracked *t)
+{
+	struct recovery *r = calloc(1, sizeof(*r));
+	int64_t delay = d->conf->initiate_delay_ms;
+
+	if (!r) {
+		log_err("out of memory: %s not recovered, trying again", t->conn);
+		return;
+	}
+	r->d = d;
+	r->flow = t->flow;
+	memcpy(r->conn, t->conn, sizeof(r->conn));
+	memcpy(r->child, t->child, sizeof(r->child));
+	r->grade = t->dec.grade;
+	r->action = t->dec.action;
+	r->first_drop = t->first_drop;
+	r->verdict = r->v.started = now_ms();
+	r->v.last_drop = t->last_drop;
+	uv_timer_init(d->loop, &r->timer);
+	r->timer.data = r;
+	r->next = d->recoveries;
+	d->recoveries = r;
+	d->in_flight++;
+	if (r->action == ACTION_REKEY) {
+		r->old_id = t->child_id;
+		rekey(r);
+		return;
+	}
+	uv_timer_start(&r->timer, on_delayed, delay ? random32() % (uint64_t)(delay + 1) : 0, 0);
+}
+
+/**
+ * recover_daemon_lost() - the IKE daemon went away under what is under way
+ *
+ * That is nobody's failure: the attempt does not count, and what is still
+ * broken is decided anew when the daemon is back.
+ */
+void recover_daemon_lost(struct invspid *d)
+{
+	struct recovery *r, *next;
+	struct attempt *a;
+
+	for (r = d->recoveries; r; r = next) {
+		next = r->next;
+		if (r->done)
+			continue;
+		a = attempt_find(d, r->conn, attempt_child(r->child, r->grade), r->grade);
+		if (a) {
+			if (a->attempts)
+				a->attempts--;
+			a->next_try = LONG_AGO;
+		}
+		log_info("%s of %s: broken off, the IKE daemon is gone", action_name(r->action),
+			 r->conn);
+		r->done = true;
+		d->in_flight--;
+		uv_timer_stop(&r->timer);
+		if (!r->polling)
+			recovery_free(r);
+	}
+}
+
+/**
+ * recover_stop_all() - at the end: forget what is under way, the daemon goes on
+ */
+void recover_stop_all(struct invspid *d)
+{
+	struct attempt *a;
+	struct recovery *r, *next;
+
+	for (r = d->recoveries; r; r = next) {
+		next = r->next;
+		uv_timer_stop(&r->timer);
+		if (!r->done)
+			d->in_flight--;
+		r->done = true;
+		if (!r->polling)
+			recovery_free(r);
+	}
+	while ((a = d->attempts)) {
+		d->attempts = a->next;
+		free(a);
+	}
+}
