@@ -2,7 +2,9 @@
 #
 # make               module for the running kernel (or KDIR), and the tools
 # make demo          the whole story on two gateways, in a virtual machine
-# make check         all tests of the gate, in virtual machines
+# make check         the tests of the gate, in virtual machines
+# make fuzz          FUZZ_SECONDS for each fuzz target (60)
+# make style         checkpatch --strict, sparse, clang-format, shellcheck, mandoc
 # make install       DESTDIR=, prefix=; see README for every variable
 
 KVER   ?= $(shell uname -r)
@@ -22,6 +24,20 @@ tools:
 selftests:
 	$(MAKE) -C selftests all
 
+demo:
+	selftests/demo
+
+check:
+	selftests/check
+
+fuzz:
+	selftests/lib/deps build fuzz
+	$(MAKE) -C selftests/fuzz run
+
+style:
+	selftests/lib/deps vm build style
+	selftests/style
+
 install: install-kmod install-tools
 
 install-kmod: kmod
@@ -35,4 +51,4 @@ clean:
 	$(MAKE) -C selftests clean
 	if [ -d "$(KDIR)" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
 
-.PHONY: all kmod tools selftests install install-kmod install-tools clean
+.PHONY: all kmod tools selftests demo check fuzz style install install-kmod install-tools clean
