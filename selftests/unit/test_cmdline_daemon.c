@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * invspi against a control socket that says what the test wants: what is asked,
+ * and what becomes of good, bad and broken answers.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "cmdline.h"
+
+#define STATUS_ANSWER \
+	"{\"ok\":true,\"status\":{\"mode\":\"recover\",\"ike\":{\"state\":\"ready\",\"sas\":2}," \
+	"\"dry_run\":false,\"error\":null}}\n"
+#define EXPLAIN_ANSWER \
+	"{\"ok\":true,\"flows\":[{\"src\":\"192.0.2.1\",\"dst\":\"198.51.100.2\"," \
+	"\"spi\":\"0xb761863e\",\"grade\":\"lost in kernel\",\"action\":\"rekey\"," \
+	"\"why\":\"the daemon lists it\",\"blocked\":null," \
+	"\"evidence\":{\"inbound\":\"there\",\"desync\":true}}]}\n"
+#define HOLDS_ANSWER \
+	"{\"ok\":true,\"holds\":[{\"conn\":\"net-a\",\"since\":\"2026-01-02T03:04:05.000Z\"," \
+	"\"until\":null,\"reason\":\"works\\u001b[2J\"},{\"conn\":\"net-b\",\"since\":\"x\"," \
+	"\"until\":null,\"reason\":\"\"}]}\n"
+
+struct row {
+	const char *args[10];
+	const char *request;	/* NULL: none arrives */
+	const char *answer;
+	int status;
+	const char *out;
+	const char *err;
+};
+
+static const struct row rows[] = {
+	{ { "status" }, "{\"command\":\"status\"}\n", STATUS_ANSWER, 0,
+	  "mode recover\nike:\n    state ready\n    sas 2\ndry_run no\nerror -\n", "" },
+	{ { "-j", "status" }, "{\"command\":\"status\"}\n", STATUS_ANSWER, 0, STATUS_ANSWER, "" },
+	{ { "hold" }, "{\"command\":\"hold-show\"}\n", HOLDS_ANSWER, 0,
+	  "conn net-a since 2026-01-02T03:04:05.000Z until - reason works\\x1b[2J\n"
+	  "conn net-b since x until - reason \"\"\n", "" },
+	{ { "hold", "show", "net-b" }, "{\"command\":\"hold-show\"}\n", HOLDS_ANSWER, 0,
+	  "conn net-b since x until - reason \"\"\n", "" },
+	{ { "hold", "show" }, "{\"command\":\"hold-show\"}\n", "{\"ok\":true,\"holds\":[]}\n", 0,
+	  "nothing is on hold\n", "" },
+	{ { "hold", "add", "net-a" }, "{\"command\":\"hold-add\",\"conn\":\"net-a\"}\n",
+	  "{\"ok\":true}\n", 0, "", "" },
+	{ { "hold", "a", "all", "reason", "new line\n", "for", "90m" },
+	  "{\"command\":\"hold-add\",\"conn\":\"all\",\"reason\":\"new line\\n\",\"seconds\":5400}\n",
+	  "{\"ok\":true}\n", 0, "", "" },
+	{ { "-j", "hold", "add", "all" }, "{\"command\":\"hold-add\",\"conn\":\"all\"}\n",
+	  "{\"ok\":true}\n", 0, "{\"ok\":true}\n", "" },
+	{ { "hold", "del", "net-a" }, "{\"command\":\"hold-del\",\"conn\":\"net-a\"}\n",
+	  "{\"ok\":false,\"error\":\"net-a is not on hold\"}\n", 1, "",
+	  "invspi: invspid: net-a is not on hold\n" },
+	{ { "explain" }, "{\"command\":\"explain\"}\n", EXPLAIN_ANSWER, 0,
+	  "src 192.0.2.1 dst 198.51.100.2 spi 0xb761863e grade \"lost in kernel\" action rekey "
+	  "why \"the daemon lists it\" blocked -\n    evidence: inbound there desync yes\n", "" },
+	{ { "explain", "src", "2001:DB8::1", "spi", "3076621886", "pro", "esp", "dst", "192.0.2.1" },
+	  "{\"command\":\"explain\",\"src\":\"2001:db8::1\",\"spi\":\"0xb761863e\",\"proto\":\"esp\","
+	  "\"dst\":\"192.0.2.1\"}\n", "{\"ok\":true,\"flows\":[]}\n", 0, "no flow to explain\n", "" },
+
+	/* answers that are none */
+	{ { "status" }, "{\"command\":\"status\"}\n", "", 1, "",
+	  "invspi: invspid closed the connection without an answer\n" },
+	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":tr", 1, "", "not a JSON object" },
+	{ { "status" }, "{\"command\":\"status\"}\n", "[1]\n", 1, "", "not a JSON object" },
+	{ { "status" }, "{\"command\":\"status\"}\n", "{}\n", 1, "", "refused without a reason" },
+	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":1,\"status\":{}}\n", 1, "",
+	  "refused without a reason" },
+	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":true}\n", 1, "", "has no \"status\"" },
+	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":true,\"status\":\"\xff\"}\n", 1, "",
+	  "not a JSON object" },
+	{ { "status" }, "{\"command\":\"status\"}\n",
+	  "{\"ok\":false,\"error\":\"\\u001b[31mred\"}\n", 1, "", "\\x1b[31mred" },
+	{ { "explain" }, "{\"command\":\"explain\"}\n", "{\"ok\":true,\"flows\":7}\n", 0, "", "" },
+};
+
+static char dir[] = "/tmp/invspi-test-XXXXXX";
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+/* Takes one request, answers, and writes the request to @copy. */
+static void serve(int listener, const char *answer, int copy)
+{
+	int fd = accept(listener, NULL, NULL);
+	char buf[1024];
+	size_t used = 0;
+	ssize_t n;
+
+	while (fd >= 0 && used < sizeof(buf) && !memchr(buf, '\n', used)) {
+		n = read(fd, buf + used, sizeof(buf) - used);
+		if (n <= 0)
+			break;
+		used += (size_t)n;
+	}
+	if (write(copy, buf, used) != (ssize_t)used ||
+	    write(fd, answer, strlen(answer)) != (ssize_t)strlen(answer))
+		_exit(1);
+	_exit(0);
+}
+
+static void run_row(size_t number, const struct row *row)
+{
+	char *argv[ARGS_MAX] = { (char *)"invspi", (char *)"--control", address.sun_path };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int copy = temp_file(), argc = 3, i;
+	char request[1024], name[64];
+	struct result r;
+	pid_t pid;
+
+	unlink(address.sun_path);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) ||
+	    listen(listener, 1))
+		abort();
+	pid = fork();
+	if (!pid) {
+		alarm(RUN_LIMIT_S);
+		serve(listener, row->answer, copy);
+	}
+	close(listener);
+	for (i = 0; row->args[i]; i++)
+		argv[argc++] = (char *)row->args[i];
+	run_invspi(argv, &r);
+	waitpid(pid, NULL, 0);
+	read_file(copy, request, sizeof(request));
+
+	snprintf(name, sizeof(name), "case %zu: exit status", number);
+	ktap_int(name, row->status, r.status);
+	ktap_str("what was asked", row->request, request);
+	ktap_str("stdout", row->out, r.out);
+	if (*row->err)
+		ktap_has("stderr", row->err, r.err);
+	else
+		ktap_str("stderr", "", r.err);
+}
+
+/* A listener that never answers, and nobody behind a socket. */
+static void test_dead(void)
+{
+	char *argv[] = { (char *)"invspi", (char *)"--control", address.sun_path,
+			 (char *)"status", NULL };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char longpath[300];
+	struct result r;
+
+	unlink(address.sun_path);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)))
+		abort();
+	close(listener);
+	run_invspi(argv, &r);
+	ktap_int("nobody listens", 1, r.status);
+	ktap_has("and invspi says so", "Connection refused; is invspid running", r.err);
+
+	memset(longpath, 'x', sizeof(longpath) - 1);
+	longpath[sizeof(longpath) - 1] = '\0';
+	argv[2] = longpath;
+	run_invspi(argv, &r);
+	ktap_int("a path too long for a socket", 1, r.status);
+	ktap_has("is refused", "longer than 107 bytes", r.err);
+}
+
+int main(void)
+{
+	size_t i;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!mkdtemp(dir))
+		abort();
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/sock", dir);
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		run_row(i, &rows[i]);
+	test_dead();
+	unlink(address.sun_path);
+	rmdir(dir);
+	return ktap_done();
+}
