@@ -291,7 +291,10 @@ static void on_ike_updown(void *arg, const char *conn, uint32_t ike_id, bool up)
 	struct invspid *d = arg;
 
 	log_debug("IKE_SA %s[%u] %s", conn, ike_id, up ? "up" : "down");
-	if (!up)
+	/* A peer that has authenticated is there: earlier failures count no more. */
+	if (up)
+		recover_retry(d, conn);
+	else
 		recover_ike_down(d, conn);
 	look_for_new(d, SYNC_DELAY_MS);
 }

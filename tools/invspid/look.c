@@ -403,7 +403,6 @@ static void tell(struct invspid *d, struct tracked *t, int64_t now)
 	if (a->grade == b->grade && a->action == b->action && a->why == b->why &&
 	    a->blocked == b->blocked)
 		return;
-	/* A wait is told once its end is known, or when explain asks. */
 	t->told = *a;
 	d->count.decisions[a->grade]++;
 	if (!t->relevant || !tell_allowed(d, now))

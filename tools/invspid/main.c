@@ -206,16 +206,18 @@ int main(int argc, char **argv)
 	d->control_path = o.control;
 	d->state_dir = o.state;
 	d->dry_run = o.dry_run;
-	d->loop = uv_default_loop();
 	log_open("invspid", o.foreground || o.check);
 	log_level(o.verbose ? LOG_DEBUG : d->conf->log_level);
-	if (o.check)
+	if (o.check) {
+		d->loop = uv_default_loop();
 		return invspid_check(d);
+	}
 	lock = lock_namespace();
 	if (lock < 0)
 		return 1;
 	if (!o.foreground)
 		ready = background();
+	d->loop = uv_default_loop();
 	log_notice("invspid " INVSPI_VERSION " begins, mode %s%s", mode_name(d->conf->mode),
 		   d->dry_run ? ", dry run" : "");
 	ret = invspid_open(d);
