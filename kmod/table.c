@@ -1,0 +1,649 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The flow table: its memory, and what a packet does to it.
+ *
+ * Theory of operation
+ *
+ * Anyone can send packets with any source and SPI, so nothing here may cost
+ * more memory, time or locking when they come from an attacker.
+ *
+ * The table is set-associative. A keyed hash over (source, SPI) names a set of
+ * sixteen flows and gives a 32-bit tag; the tags of a set fill one cache line.
+ * A packet reads that line, and where its tag is, compares the whole key under
+ * the flow's own lock and counts. It writes two cache lines: the flow's, and
+ * this CPU's counters. No other flow shares them.
+ *
+ * A packet that finds no flow takes the set's lock, looks again if somebody put
+ * a flow in meanwhile, and takes a slot:
+ *  1. a free one;
+ *  2. else that of the oldest flow with a single packet. If the set took in
+ *     another flow within the last second, only one newcomer in sixteen may do
+ *     so: during a flood of single packets a real flow that begins then lives
+ *     long enough to have its second packet;
+ *  3. else that of the flow that has been silent longest, if that is longer
+ *     than idle_ms;
+ *  4. else none: flows that go on stay, and the packet is only counted.
+ *
+ * The sum is always exact: each packet is in a flow, or in one of the counters
+ * evicted, deleted and untracked; counts move from one to the other under the
+ * locks of set and flow.
+ *
+ * Memory: the array of sets comes with the first packet, a set with the first
+ * packet that falls there, both without sleeping, and a failure leaves the
+ * packet untracked. A set is 2 KiB, so a flow costs 128 bytes plus half a
+ * byte for the array. flows_max bounds the sets of a namespace, flows_max_all
+ * those of all of them, of which namespaces with a user namespace of their own
+ * together get half: they cannot take the gateway's.
+ *
+ * Sets are freed only with the whole table (invspi_table_restart), after a
+ * grace period. A flow that is deleted or evicted stays in its set's memory,
+ * so a packet that raced with that finds another key there, or none, and
+ * begins anew with the set's lock.
+ *
+ * Locks: grow_lock; set->lock, inside of it hot->lock. Packets come with bottom
+ * halves off and inside RCU; everybody else must see to both.
+ */
+#include <linux/atomic.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "table.h"
+#include "table_set.h"
+
+/* Up to here the array of sets (8 bytes each) is made by a packet. */
+#define INVSPI_ATOMIC_SETS	4096
+
+static struct kmem_cache *invspi_set_cache __read_mostly;
+static u32 invspi_sets_max __read_mostly;
+static atomic_t invspi_sets_all = ATOMIC_INIT(0);
+static atomic_t invspi_sets_guests = ATOMIC_INIT(0);
+
+/**
+ * invspi_limit_init() - fill a token bucket
+ * @limit: bucket
+ * @rate: tokens a second
+ */
+void invspi_limit_init(struct invspi_limit *limit, u32 rate)
+{
+	spin_lock_init(&limit->lock);
+	limit->tokens = rate;
+	limit->stamp = jiffies;
+	limit->empty_until = jiffies;
+}
+
+/**
+ * invspi_limit_take() - take a token
+ * @limit: bucket
+ * @rate: tokens a second, 1 to 1000000
+ * @reserve: fail rather than leave fewer tokens than this
+ *
+ * While the bucket is empty this only reads: CPUs that are refused do not
+ * fight for its lock. Any context with bottom halves off.
+ *
+ * Return: true if there was one.
+ */
+bool invspi_limit_take(struct invspi_limit *limit, u32 rate, u32 reserve)
+{
+	unsigned long now = jiffies;
+	bool taken = false;
+	u64 fill;
+
+	if (time_before(now, READ_ONCE(limit->empty_until)))
+		return false;
+
+	spin_lock(&limit->lock);
+	/* More than a second fills it; cut, so that nothing overflows. */
+	fill = (u64)min(now - limit->stamp, (unsigned long)HZ) * rate;
+	do_div(fill, HZ);
+	if (fill) {
+		limit->tokens = min_t(u64, limit->tokens + fill, rate);
+		limit->stamp = now;
+	}
+	if (limit->tokens > reserve) {
+		limit->tokens--;
+		taken = true;
+	} else if (!limit->tokens) {
+		WRITE_ONCE(limit->empty_until,
+			   limit->stamp + DIV_ROUND_UP(HZ, rate));
+	}
+	spin_unlock(&limit->lock);
+	return taken;
+}
+
+static bool invspi_sets_exhausted(const struct invspi_table *tb)
+{
+	return atomic_read(&invspi_sets_all) >= invspi_sets_max ||
+	       (tb->guest && atomic_read(&invspi_sets_guests) >= invspi_sets_max / 2);
+}
+
+static bool invspi_set_charge(const struct invspi_table *tb)
+{
+	if (atomic_inc_return(&invspi_sets_all) > invspi_sets_max)
+		goto over;
+	if (!tb->guest)
+		return true;
+	if (atomic_inc_return(&invspi_sets_guests) <= invspi_sets_max / 2)
+		return true;
+	atomic_dec(&invspi_sets_guests);
+over:
+	atomic_dec(&invspi_sets_all);
+	return false;
+}
+
+static void invspi_set_uncharge(const struct invspi_table *tb)
+{
+	if (tb->guest)
+		atomic_dec(&invspi_sets_guests);
+	atomic_dec(&invspi_sets_all);
+}
+
+static struct invspi_set *invspi_set_alloc(const struct invspi_table *tb)
+{
+	struct invspi_set *set;
+	int i;
+
+	if (!invspi_set_charge(tb))
+		return NULL;
+	set = kmem_cache_zalloc(invspi_set_cache, GFP_ATOMIC | __GFP_NOWARN);
+	if (!set) {
+		invspi_set_uncharge(tb);
+		return NULL;
+	}
+	spin_lock_init(&set->lock);
+	for (i = 0; i < INVSPI_SET_FLOWS; i++)
+		spin_lock_init(&set->hot[i].lock);
+	set->rnd = get_random_u32() | 1;
+	return set;
+}
+
+static struct invspi_slots *invspi_slots_alloc(u32 nsets, gfp_t gfp)
+{
+	struct invspi_slots *slots;
+	size_t head = struct_size(slots, set, nsets);
+	size_t map = BITS_TO_LONGS(nsets) * sizeof(long);
+
+	slots = kvzalloc(head + 2 * map, gfp | __GFP_NOWARN);
+	if (!slots)
+		return NULL;
+	slots->nsets = nsets;
+	slots->pending = (void *)slots + head;
+	slots->active = (void *)slots->pending + map;
+	return slots;
+}
+
+/* Nobody else sees these slots any more, but for packets that are long gone. */
+static void invspi_slots_free(struct invspi_table *tb, struct invspi_slots *slots)
+{
+	struct invspi_percpu *pc;
+	u64 packets = 0;
+	s64 flows = 0;
+	u32 i, j;
+
+	for (i = 0; i < slots->nsets; i++) {
+		struct invspi_set *set = rcu_dereference_protected(slots->set[i], 1);
+
+		if (!set)
+			continue;
+		for (j = 0; j < INVSPI_SET_FLOWS; j++) {
+			if (!(set->used & BIT(j)))
+				continue;
+			packets += invspi_hot_packets(&set->hot[j]);
+			flows++;
+		}
+		invspi_set_uncharge(tb);
+		kmem_cache_free(invspi_set_cache, set);
+	}
+	kvfree(slots);
+
+	local_bh_disable();
+	pc = this_cpu_ptr(tb->pcpu);
+	invspi_stat_add(pc, &pc->deleted_packets, packets);
+	u64_stats_update_begin(&pc->syncp);
+	pc->flows -= flows;
+	u64_stats_update_end(&pc->syncp);
+	local_bh_enable();
+}
+
+/*
+ * invspi_set_grow() - make the set that a packet needs, and before it the array
+ *
+ * grow_lock keeps out a restart, which would otherwise find an array of the old
+ * size put in after it. Return: the set, or NULL.
+ */
+static noinline struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash,
+						   struct invspi_slots **slotsp)
+{
+	struct invspi_slots *slots;
+	struct invspi_set *set = NULL;
+	u32 index;
+
+	/* Do not queue for the lock only to hear that there is no room. */
+	if (invspi_sets_exhausted(tb))
+		return NULL;
+
+	spin_lock(&tb->grow_lock);
+	slots = rcu_dereference_protected(tb->slots,
+					  lockdep_is_held(&tb->grow_lock));
+	if (!slots) {
+		u32 nsets = tb->flows_max / INVSPI_SET_FLOWS;
+
+		/* A larger one was made by invspi_table_restart(). */
+		if (nsets <= INVSPI_ATOMIC_SETS)
+			slots = invspi_slots_alloc(nsets, GFP_ATOMIC);
+		if (!slots)
+			goto unlock;
+		rcu_assign_pointer(tb->slots, slots);
+	}
+	index = invspi_hash_set(slots, hash);
+	set = rcu_dereference_protected(slots->set[index],
+					lockdep_is_held(&tb->grow_lock));
+	if (!set) {
+		set = invspi_set_alloc(tb);
+		if (set)
+			rcu_assign_pointer(slots->set[index], set);
+	}
+	*slotsp = slots;
+unlock:
+	spin_unlock(&tb->grow_lock);
+	return set;
+}
+
+/* A line for this packet? The global cap comes first: see invspi_limit_take. */
+static noinline u32 invspi_flow_log(struct invspi_table *tb,
+				    struct invspi_percpu *pc,
+				    struct invspi_hot *hot,
+				    struct invspi_cold *cold,
+				    struct invspi_pkt *pkt, u64 now)
+{
+	u32 drops = hot->drops[INVSPI_NO_STATE];
+
+	if (!invspi_limit_take(&tb->log_limit, READ_ONCE(tb->log_rate), 0)) {
+		invspi_stat_add(pc, &pc->log_suppressed, 1);
+		return 0;
+	}
+	/* log_seen is 0 before the first line */
+	pkt->suppressed = drops - cold->log_seen - 1;
+	cold->log_seen = drops;
+	cold->log_last = now;
+	cold->key.flags |= INVSPI_FLOW_LOGGED;
+	return INVSPI_TODO_LOG;
+}
+
+/* What is rare in a flow's life: its second packet, the verdict, its return */
+static noinline u32 invspi_flow_progress(struct invspi_table *tb,
+					 struct invspi_slots *slots, u32 index,
+					 struct invspi_set *set, u32 i, u64 now)
+{
+	struct invspi_key *key = &set->cold[i].key;
+
+	if (!(key->flags & INVSPI_FLOW_MANY)) {
+		key->flags |= INVSPI_FLOW_MANY;
+		clear_bit(i, &set->once);
+	}
+	if (key->flags & INVSPI_FLOW_CEASED)
+		key->flags &= ~(INVSPI_FLOW_CEASED | INVSPI_FLOW_EV_CEASED);
+	else if (invspi_hot_packets(&set->hot[i]) >= READ_ONCE(tb->desync_packets) &&
+		 now - set->cold[i].first >= READ_ONCE(tb->desync))
+		key->flags |= INVSPI_FLOW_DESYNC;
+	else
+		return 0;
+
+	set_bit(index, slots->active);
+	return INVSPI_TODO_AGE |
+	       invspi_flow_raise(tb, slots, index, key, INVSPI_FLOW_EV_DESYNC);
+}
+
+/*
+ * Count a packet in slot @i, whose tag fits. Return: false if the slot has
+ * another key: a collision, or its flow went away just now.
+ */
+static __always_inline bool invspi_flow_count(struct invspi_table *tb,
+					      struct invspi_percpu *pc,
+					      struct invspi_slots *slots, u32 index,
+					      struct invspi_set *set, u32 i,
+					      struct invspi_pkt *pkt, u64 now,
+					      u32 *todo)
+{
+	const u8 usual = INVSPI_FLOW_MANY | INVSPI_FLOW_DESYNC;
+	struct invspi_cold *cold = &set->cold[i];
+	struct invspi_hot *hot = &set->hot[i];
+	unsigned long interval;
+
+	spin_lock(&hot->lock);
+	if (unlikely(!invspi_key_equal(&cold->key, &pkt->key))) {
+		spin_unlock(&hot->lock);
+		return false;
+	}
+	hot->drops[pkt->reason]++;
+	hot->bytes += pkt->bytes;
+	hot->last = now;
+	hot->seq = pkt->seq;
+	hot->mark = pkt->mark;
+	hot->ifindex = pkt->ifindex;
+	if (unlikely(pkt->dport != set->dport[i]))
+		set->dport[i] = pkt->dport;
+
+	*todo = 0;
+	if (unlikely((cold->key.flags & (usual | INVSPI_FLOW_CEASED)) != usual))
+		*todo = invspi_flow_progress(tb, slots, index, set, i, now);
+
+	interval = READ_ONCE(tb->log_interval);
+	if (interval && pkt->reason == INVSPI_NO_STATE) {
+		if (likely(cold->key.flags & INVSPI_FLOW_LOGGED) &&
+		    likely((u32)now - cold->log_last < interval))
+			invspi_stat_add(pc, &pc->log_suppressed, 1);
+		else
+			*todo |= invspi_flow_log(tb, pc, hot, cold, pkt, now);
+	}
+	spin_unlock(&hot->lock);
+	return true;
+}
+
+/* One in sixteen; nobody outside learns the state, and it need not be better. */
+static bool invspi_set_lottery(struct invspi_set *set)
+{
+	u32 x = set->rnd;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	set->rnd = x;
+	return (x >> 28) == 0;
+}
+
+/* The slot for a new flow; see the theory of operation. Under set->lock. */
+static u32 invspi_set_choose(const struct invspi_table *tb,
+			     struct invspi_set *set, u64 now)
+{
+	unsigned long once;
+	u32 best = INVSPI_NO_SLOT, i;
+	u64 oldest;
+
+	if (set->used != INVSPI_ALL_USED)
+		return ffz(set->used);
+
+	once = READ_ONCE(set->once);
+	if (once) {
+		if ((u32)now - set->admitted < HZ && !invspi_set_lottery(set))
+			return INVSPI_NO_SLOT;
+		/* of a single packet, first and last are the same */
+		oldest = now + 1;
+	} else {
+		once = INVSPI_ALL_USED;
+		oldest = now - min_t(u64, READ_ONCE(tb->idle), now) + 1;
+	}
+	for_each_set_bit(i, &once, INVSPI_SET_FLOWS) {
+		/* a race with a packet there does no harm */
+		u64 last = READ_ONCE(set->hot[i].last);
+
+		if (last < oldest) {
+			oldest = last;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/* Put the packet's flow into slot @i, which may hold another. Under set->lock. */
+static u32 invspi_set_insert(struct invspi_table *tb, struct invspi_percpu *pc,
+			     struct invspi_slots *slots, u32 index,
+			     struct invspi_set *set, u32 i,
+			     struct invspi_pkt *pkt, u32 tag, u64 now)
+{
+	struct invspi_cold *cold = &set->cold[i];
+	struct invspi_hot *hot = &set->hot[i];
+	u32 todo;
+
+	spin_lock(&hot->lock);
+	u64_stats_update_begin(&pc->syncp);
+	if (set->used & BIT(i)) {
+		pc->evicted_flows++;
+		pc->evicted_packets += invspi_hot_packets(hot);
+	} else {
+		pc->flows++;
+	}
+	u64_stats_update_end(&pc->syncp);
+
+	memset(hot->drops, 0, sizeof(hot->drops));
+	hot->drops[pkt->reason] = 1;
+	hot->bytes = pkt->bytes;
+	hot->last = now;
+	hot->seq = pkt->seq;
+	hot->mark = pkt->mark;
+	hot->ifindex = pkt->ifindex;
+	set->dport[i] = pkt->dport;
+	cold->key = pkt->key;
+	cold->first = now;
+	cold->log_last = 0;
+	cold->log_seen = 0;
+
+	set->used |= BIT(i);
+	set_bit(i, &set->once);
+	set->admitted = now;
+	WRITE_ONCE(set->tag[i], tag);
+	/* pairs with invspi_table_count(): who sees this number sees the tag */
+	smp_store_release(&set->inserted, set->inserted + 1);
+
+	todo = invspi_flow_raise(tb, slots, index, &cold->key, INVSPI_FLOW_EV_NEW);
+	if (READ_ONCE(tb->log_interval) && pkt->reason == INVSPI_NO_STATE)
+		todo |= invspi_flow_log(tb, pc, hot, cold, pkt, now);
+	spin_unlock(&hot->lock);
+	return todo;
+}
+
+/* A packet that found no flow. @seen: set->inserted before the search. */
+static noinline u32 invspi_count_new(struct invspi_table *tb, struct invspi_percpu *pc,
+				     struct invspi_slots *slots, struct invspi_set *set,
+				     u32 seen, struct invspi_pkt *pkt, u32 hash, u64 now)
+{
+	u32 tag = invspi_hash_tag(hash), index, todo = 0, i;
+
+	if (unlikely(!set)) {
+		set = invspi_set_grow(tb, hash, &slots);
+		if (!set)
+			goto untracked;
+		seen = 0;
+	}
+	index = invspi_hash_set(slots, hash);
+
+	spin_lock(&set->lock);
+	if (unlikely(set->inserted != seen)) {
+		for (i = invspi_set_find(set, tag, 0); i < INVSPI_SET_FLOWS;
+		     i = invspi_set_find(set, tag, i + 1)) {
+			if (invspi_flow_count(tb, pc, slots, index, set, i, pkt,
+					      now, &todo))
+				goto unlock;
+		}
+	}
+	i = invspi_set_choose(tb, set, now);
+	if (i == INVSPI_NO_SLOT) {
+		spin_unlock(&set->lock);
+		goto untracked;
+	}
+	todo = invspi_set_insert(tb, pc, slots, index, set, i, pkt, tag, now);
+unlock:
+	spin_unlock(&set->lock);
+	return todo;
+
+untracked:
+	u64_stats_update_begin(&pc->syncp);
+	pc->untracked_packets++;
+	/* without a flow there is no limit per flow either */
+	if (READ_ONCE(tb->log_interval) && pkt->reason == INVSPI_NO_STATE)
+		pc->log_suppressed++;
+	u64_stats_update_end(&pc->syncp);
+	return 0;
+}
+
+/**
+ * invspi_table_count() - count a dropped packet
+ * @tb: table
+ * @pkt: packet; key.flags is 0
+ *
+ * Bottom halves off, inside an RCU read side. Does not sleep; allocates within
+ * the caps only.
+ *
+ * Return: INVSPI_TODO_*, to be done by the caller without any lock held.
+ */
+u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt)
+{
+	struct invspi_percpu *pc = this_cpu_ptr(tb->pcpu);
+	u32 hash = invspi_key_hash(tb, &pkt->key);
+	u32 tag = invspi_hash_tag(hash);
+	u64 now = get_jiffies_64();
+	struct invspi_set *set = NULL;
+	struct invspi_slots *slots;
+	u32 seen = 0, index, todo, i;
+
+	invspi_stat_add(pc, &pc->packets[pkt->reason][pkt->key.kind & INVSPI_KIND_IPV6], 1);
+
+	slots = rcu_dereference(tb->slots);
+	if (unlikely(!slots))
+		goto new;
+	index = invspi_hash_set(slots, hash);
+	set = rcu_dereference(slots->set[index]);
+	if (unlikely(!set))
+		goto new;
+	/* pairs with invspi_set_insert() */
+	seen = smp_load_acquire(&set->inserted);
+	for (i = invspi_set_find(set, tag, 0); i < INVSPI_SET_FLOWS;
+	     i = invspi_set_find(set, tag, i + 1)) {
+		if (likely(invspi_flow_count(tb, pc, slots, index, set, i, pkt,
+					     now, &todo)))
+			return todo;
+	}
+new:
+	return invspi_count_new(tb, pc, slots, set, seen, pkt, hash, now);
+}
+
+/**
+ * invspi_table_configure() - take over settings
+ * @tb: table
+ * @cfg: settings, checked; flows_max is not looked at
+ * @may_log: false turns the log off whatever @cfg says
+ */
+void invspi_table_configure(struct invspi_table *tb,
+			    const struct invspi_config *cfg, bool may_log)
+{
+	unsigned long interval = may_log ? msecs_to_jiffies(cfg->log_interval_ms) : 0;
+
+	WRITE_ONCE(tb->desync_packets, cfg->desync_packets);
+	WRITE_ONCE(tb->desync, msecs_to_jiffies(cfg->desync_ms));
+	WRITE_ONCE(tb->idle, msecs_to_jiffies(cfg->idle_ms));
+	WRITE_ONCE(tb->log_interval, interval);
+	WRITE_ONCE(tb->log_rate, cfg->log_rate);
+}
+
+/**
+ * invspi_table_restart() - begin with an empty table
+ * @tb: table
+ * @flows_max: its slots, a power of two, at least INVSPI_SET_FLOWS
+ *
+ * What was counted so far goes to deleted_packets. Process context, one at a
+ * time; sleeps for a grace period.
+ *
+ * Return: 0, or -ENOMEM, and then nothing has changed.
+ */
+int invspi_table_restart(struct invspi_table *tb, u32 flows_max)
+{
+	u32 nsets = flows_max / INVSPI_SET_FLOWS;
+	struct invspi_slots *old, *new = NULL;
+
+	if (nsets > INVSPI_ATOMIC_SETS) {
+		new = invspi_slots_alloc(nsets, GFP_KERNEL);
+		if (!new)
+			return -ENOMEM;
+	}
+	spin_lock_bh(&tb->grow_lock);
+	old = rcu_dereference_protected(tb->slots,
+					lockdep_is_held(&tb->grow_lock));
+	/*
+	 * Changed before and after: whoever reads both, number first and last,
+	 * notices, however the reads fall.
+	 */
+	WRITE_ONCE(tb->generation, tb->generation + 1);
+	smp_wmb();
+	rcu_assign_pointer(tb->slots, new);
+	smp_wmb();
+	if (old)
+		WRITE_ONCE(tb->generation, tb->generation + 1);
+	WRITE_ONCE(tb->flows_max, flows_max);
+	spin_unlock_bh(&tb->grow_lock);
+
+	if (old) {
+		synchronize_rcu();
+		invspi_slots_free(tb, old);
+	}
+	return 0;
+}
+
+/**
+ * invspi_table_init() - set up a table
+ * @tb: table, zeroed
+ * @cfg: settings, checked
+ * @guest: see struct invspi_table
+ * @may_log: see invspi_table_configure()
+ *
+ * Process context. Return: 0 or -ENOMEM.
+ */
+int invspi_table_init(struct invspi_table *tb, const struct invspi_config *cfg,
+		      bool guest, bool may_log)
+{
+	int cpu, err;
+
+	tb->pcpu = alloc_percpu(struct invspi_percpu);
+	if (!tb->pcpu)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		u64_stats_init(&per_cpu_ptr(tb->pcpu, cpu)->syncp);
+	get_random_bytes(&tb->key, sizeof(tb->key));
+	spin_lock_init(&tb->grow_lock);
+	invspi_limit_init(&tb->log_limit, cfg->log_rate);
+	tb->generation = 1;
+	tb->guest = guest;
+	invspi_table_configure(tb, cfg, may_log);
+	err = invspi_table_restart(tb, cfg->flows_max);
+	if (err)
+		free_percpu(tb->pcpu);
+	return err;
+}
+
+/**
+ * invspi_table_exit() - free a table
+ * @tb: table; the last packet and reader left a grace period ago
+ */
+void invspi_table_exit(struct invspi_table *tb)
+{
+	struct invspi_slots *slots = rcu_dereference_protected(tb->slots, 1);
+
+	RCU_INIT_POINTER(tb->slots, NULL);
+	if (slots)
+		invspi_slots_free(tb, slots);
+	free_percpu(tb->pcpu);
+}
+
+/**
+ * invspi_table_module_init() - what all tables share
+ * @flows_max_all: slots of all tables together
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int invspi_table_module_init(u32 flows_max_all)
+{
+	invspi_sets_max = flows_max_all / INVSPI_SET_FLOWS;
+	invspi_set_cache = kmem_cache_create("xfrm_invspi_set",
+					     sizeof(struct invspi_set),
+					     __alignof__(struct invspi_set), 0, NULL);
+	return invspi_set_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * invspi_table_module_exit() - undo it; no table is left
+ */
+void invspi_table_module_exit(void)
+{
+	kmem_cache_destroy(invspi_set_cache);
+}
