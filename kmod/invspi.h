@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the module keeps per network namespace.
+ */
+#ifndef _XFRM_INVSPI_H
+#define _XFRM_INVSPI_H
+
+#include <linux/mutex.h>
+#include <linux/workqueue.h>
+#include <net/net_namespace.h>
+#include <net/netns/generic.h>
+
+#include "table.h"
+
+/**
+ * struct invspi_events - events on their way out
+ * @send: sends them, a moment after the first
+ * @age: looks for desyncs that have fallen silent, while there are desyncs
+ * @limit: events a second
+ * @sent: written by @send only
+ * @suppressed: the same
+ */
+struct invspi_events {
+	struct delayed_work send;
+	struct delayed_work age;
+	struct invspi_limit limit;
+	u64 sent;
+	u64 suppressed;
+};
+
+/**
+ * struct invspi_net - a network namespace
+ * @table: its flows
+ * @events: and their events
+ * @net: back
+ * @lock: serialises changes of @config and what restarts the table
+ * @config: settings; under @lock
+ */
+struct invspi_net {
+	struct invspi_table table;
+	struct invspi_events events;
+	struct net *net;
+	struct mutex lock;
+	struct invspi_config config;
+};
+
+/*
+ * The settings: attribute, member of struct invspi_config, least and greatest
+ * value as in the YAML.
+ */
+#define INVSPI_CONFIG_ITEMS(item)					\
+	item(FLOWS_MAX, flows_max, INVSPI_SET_FLOWS, INVSPI_FLOWS_MAX)	\
+	item(DESYNC_PACKETS, desync_packets, 2, 1000000)		\
+	item(DESYNC_MS, desync_ms, 0, 3600000)				\
+	item(IDLE_MS, idle_ms, 100, 86400000)				\
+	item(LOG_INTERVAL_MS, log_interval_ms, 0, 86400000)		\
+	item(LOG_RATE, log_rate, 1, 1000)				\
+	item(EVENTS_RATE, events_rate, 1, 100000)
+
+extern unsigned int invspi_net_id __read_mostly;
+extern bool invspi_log_all_netns;
+
+static inline struct invspi_net *invspi_net(const struct net *net)
+{
+	return net_generic(net, invspi_net_id);
+}
+
+/* Does this namespace write to the kernel log? */
+static inline bool invspi_net_may_log(const struct net *net)
+{
+	return net_eq(net, &init_net) || invspi_log_all_netns;
+}
+
+/* log.c */
+void invspi_log(struct net *net, const struct invspi_pkt *pkt);
+
+#endif /* _XFRM_INVSPI_H */
