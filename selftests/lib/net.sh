@@ -6,7 +6,7 @@
 LIB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 SELFTESTS=$(dirname "$LIB_DIR")
 export PATH=$SELFTESTS/net:$PATH
-# shellcheck source=selftests/lib/ktap.sh
+# shellcheck source=SCRIPTDIR/ktap.sh
 . "$LIB_DIR/ktap.sh"
 
 NS_ALL=()		# namespaces of setup_ns
@@ -183,20 +183,13 @@ veth()
 
 	must ip -n "$1" link add "$2" type veth peer name "$5" netns "$4"
 	for a in $3; do
-		must ip -n "$1" address add "$a" dev "$2" $(nodad "$a")
+		must ip -n "$1" address add "$a" dev "$2"
 	done
 	for a in $6; do
-		must ip -n "$4" address add "$a" dev "$5" $(nodad "$a")
+		must ip -n "$4" address add "$a" dev "$5"
 	done
 	must ip -n "$1" link set "$2" up
 	must ip -n "$4" link set "$5" up
-}
-
-nodad()
-{
-	case $1 in
-	*:*) echo nodad ;;
-	esac
 }
 
 # mac NS DEV - prints the device's address
@@ -229,6 +222,59 @@ sa_del()
 
 	shift 3
 	ip -n "$ns" xfrm state delete dst "$dst" proto esp spi "$spi" "$@"
+}
+
+# tunnel NS1 OUTER1 INNER1 NS2 OUTER2 INNER2 SPI12 SPI21 [ARG...] - tunnel mode
+# SAs (ARG goes to sa) and policies at both ends, no routes
+tunnel()
+{
+	local n1=$1 o1=$2 i1=$3 n2=$4 o2=$5 i2=$6 s12=$7 s21=$8 ns
+
+	shift 8
+	for ns in "$n1" "$n2"; do
+		must sa "$ns" "$o1" "$o2" "$s12" reqid 1 "$@"
+		must sa "$ns" "$o2" "$o1" "$s21" reqid 2 "$@"
+	done
+	must ip -n "$n1" xfrm policy add dir out src "$i1" dst "$i2" \
+		tmpl src "$o1" dst "$o2" proto esp reqid 1 mode tunnel
+	must ip -n "$n1" xfrm policy add dir in src "$i2" dst "$i1" \
+		tmpl src "$o2" dst "$o1" proto esp reqid 2 mode tunnel
+	must ip -n "$n2" xfrm policy add dir out src "$i2" dst "$i1" \
+		tmpl src "$o2" dst "$o1" proto esp reqid 2 mode tunnel
+	must ip -n "$n2" xfrm policy add dir in src "$i1" dst "$i2" \
+		tmpl src "$o1" dst "$o2" proto esp reqid 1 mode tunnel
+}
+
+# snmp NS NAME - prints one counter of /proc/net/snmp or snmp6, such as
+# UdpNoPorts or Icmp6InDestUnreachs
+snmp()
+{
+	on "$1" cat /proc/net/snmp /proc/net/snmp6 | awk -v want="$2" '
+		NF == 2 { if ($1 == want) print $2; next }
+		!($1 in names) { names[$1] = $0; next }
+		{
+			n = split(names[$1], k, " ")
+			for (i = 2; i <= n; i++)
+				if (substr($1, 1, length($1) - 1) k[i] == want)
+					print $i
+		}'
+}
+
+# snmp_grows NS NAME BY COMMAND... - runs the command and waits until the counter
+# has grown: proof that packets that leave no other trace have arrived
+snmp_grows()
+{
+	local ns=$1 name=$2 want
+
+	want=$(($(snmp "$1" "$2") + $3))
+	shift 3
+	"$@" || return
+	busywait 10 snmp_at_least "$ns" "$name" "$want"
+}
+
+snmp_at_least()
+{
+	[ "$(snmp "$1" "$2")" -ge "$3" ]
 }
 
 # spi NUMBER - as the tool writes it
@@ -438,7 +484,6 @@ sums()
 	local ns
 
 	for ns in "${NS_ALL[@]}"; do
-		# shellcheck disable=SC2086
 		expect_sums "$ns" $SUMS_ONLY
 	done
 }

@@ -4,7 +4,7 @@
 # Plain ESP without an SA, from PEER to GW over one cable:
 #
 #   PEER 192.0.2.2, 2001:db8::2 (p0) -------- (g0) 192.0.2.1, 2001:db8::1 GW
-# shellcheck source=selftests/lib/net.sh
+# shellcheck source=SCRIPTDIR/../lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 
 need_module
@@ -41,11 +41,10 @@ spis()
 
 	for s in 0x100 0xff000000 0xff001122 0xffffffff; do
 		for a in "192.0.2.2 192.0.2.1" "2001:db8::2 2001:db8::1"; do
-			# shellcheck disable=SC2086
 			expect_delta "$GW" no_state=2 on "$PEER" send_esp -s $s -n 2 $a
 		done
 		expect "flows with SPI $s" "2 2" "$(flows "$GW" \
-			"map(select(.spi == \"$s\" or .spi == \"0x00000100\" and \"$s\" == \"0x100\").packets) | join(\" \")")"
+			"map(select(.spi == \"$(spi $s)\").packets) | join(\" \")")"
 	done
 }
 
