@@ -16,12 +16,13 @@ struct conf_conn {
 	enum mode mode;
 };
 
+/* Keys of the file are named as the members; see conf_keys[] for bounds. */
 struct conf {
 	char *vici;		/* VICI socket, NULL = stock places */
 	char *control;		/* /run/invspid.sock */
 	char *state;		/* /var/lib/invspid */
 	enum mode mode;
-	int log_level;
+	int log_level;		/* LOG_ERR to LOG_DEBUG */
 	struct limits limits;
 	int64_t settle_ms;	/* 1000 */
 	int64_t listing_gap_ms;	/* 300: between two listings that prove absence */
@@ -36,11 +37,45 @@ struct conf {
 /**
  * conf_load() - read the file
  * @path: the file, or NULL for defaults only
- * @err: on failure a text with file, line, the bad value and the remedy (malloc'd)
+ * @err: on failure a text with file, line, the bad value and the remedy
+ *	(malloc'd, caller frees); untouched otherwise
+ *
+ * Not for use by two threads at once (libconfuse's lexer is global).
  * Return: the configuration, or NULL.
  */
 struct conf *conf_load(const char *path, char **err);
 void conf_free(struct conf *c);
+
+/* Mode of a connection, the global one if it has none of its own. @conn may be NULL. */
 enum mode conf_mode(const struct conf *c, const char *conn);
+
+enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_MODE, CONF_LEVEL, CONF_MS, CONF_COUNT };
+
+/**
+ * struct conf_key - a global key
+ * @offset: of the member in struct conf
+ * @min: smallest value of a number (ms or count)
+ * @max: largest
+ * @value: default of a number, index of the word for modes and levels
+ * @text: default of a path; NULL if none
+ */
+struct conf_key {
+	const char *name;
+	enum conf_kind kind;
+	size_t offset;
+	uint64_t min, max, value;
+	const char *text;
+};
+
+/* Ends with a NULL name. */
+extern const struct conf_key conf_keys[];
+
+/**
+ * conf_text() - value of a key as it is written in the file
+ * @buf: for numbers
+ *
+ * Return: the text, NULL for a path that is not set.
+ */
+const char *conf_text(const struct conf *c, const struct conf_key *key, char buf[32]);
 
 #endif

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The configuration reader: defaults, values, and every way to get it wrong.
+ * conf/NAME.conf is a file that must be refused; its "expect" line says how.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "ktap.h"
+#include "conf.h"
+
+#define CASES	"conf"
+#define SAMPLE	"../../tools/etc/invspid.conf"
+
+static char dir[] = "/tmp/invspid-conf-XXXXXX";
+
+static const char *write_file(const char *data, size_t len)
+{
+	static char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	if (fd < 0 || write(fd, data, len) != (ssize_t)len)
+		ktap_ok(false, "writing %s", path);
+	close(fd);
+	return path;
+}
+
+static struct conf *load(const char *data, char **err)
+{
+	*err = NULL;
+	return conf_load(write_file(data, strlen(data)), err);
+}
+
+static void check_defaults(const char *name, const struct conf *c)
+{
+	char what[64];
+
+	if (!ktap_ok(c, "%s: is taken", name))
+		return;
+#define IS(field, want) do { \
+		snprintf(what, sizeof(what), "%s: " #field, name); \
+		ktap_int(what, want, c->field); \
+	} while (0)
+	IS(mode, MODE_RECOVER);
+	IS(log_level, LOG_INFO);
+	IS(settle_ms, 1000);
+	IS(listing_gap_ms, 300);
+	IS(request_timeout_ms, 2000);
+	IS(initiate_delay_ms, 300);
+	IS(initiate_timeout_ms, 5000);
+	IS(poll_ms, 30000);
+	IS(limits.in_passing_ms, 6000);
+	IS(limits.in_progress_ms, 5000);
+	IS(limits.quiet_ms, 3000);
+	IS(limits.in_flight, 8);
+	IS(limits.give_up, 8);
+	IS(limits.give_up_ms, 3600000);
+	IS(limits.backoff_min_ms, 2000);
+	IS(limits.backoff_max_ms, 600000);
+	IS(nconn, 0);
+#undef IS
+	ktap_str("vici", NULL, c->vici);
+	ktap_str("control", "/run/invspid.sock", c->control);
+	ktap_str("state", "/var/lib/invspid", c->state);
+	ktap_int("mode of a connection not named", MODE_RECOVER, conf_mode(c, "gw"));
+	ktap_int("mode of no connection", MODE_RECOVER, conf_mode(c, NULL));
+}
+
+/* Every key of the sample, with its comment sign taken away, is the default. */
+static char *uncomment(const char *path)
+{
+	FILE *in = fopen(path, "r"), *out;
+	char *text = NULL, *line = NULL;
+	size_t size, room = 0;
+
+	out = open_memstream(&text, &size);
+	while (in && getline(&line, &room, in) >= 0) {
+		bool key = line[0] == '#' && line[1] >= 'a' && line[1] <= 'z' &&
+			   strstr(line, " = ") && strncmp(line, "#vici", 5);
+
+		fputs(key ? line + 1 : line, out);
+	}
+	free(line);
+	fclose(out);
+	if (in)
+		fclose(in);
+	return text;
+}
+
+static void test_sample(void)
+{
+	const struct conf_key *key;
+	char *err = NULL, *text, want[64];
+	struct conf *c;
+
+	if (access(SAMPLE, R_OK)) {
+		printf("# the sample file is not beside the tests: not checked\n");
+		return;
+	}
+	c = conf_load(SAMPLE, &err);
+	check_defaults("sample", c);
+	ktap_str("sample: no error", NULL, err);
+	conf_free(c);
+
+	text = uncomment(SAMPLE);
+	for (key = conf_keys; key->name; key++) {
+		snprintf(want, sizeof(want), "\n%s%s = ", key->kind == CONF_SOCKET && !key->text ?
+			 "#" : "", key->name);
+		ktap_ok(strstr(text, want), "sample: has %s", key->name);
+	}
+	c = load(text, &err);
+	ktap_str("sample uncommented: no error", NULL, err);
+	check_defaults("sample uncommented", c);
+	conf_free(c);
+	free(text);
+	free(err);
+}
+
+static void test_values(void)
+{
+	static const char text[] =
+		"\xef\xbb\xbfmode = advise\r\n"
+		"log_level = \"debug\"\r\n"
+		"vici = unix:///run/gw/charon.vici // another comment\n"
+		"control = '/run/gw/inv.sock'\n"
+		"state = /var/lib/gw /* a third */\n"
+		"settle_ms = 2s\n"
+		"listing_gap_ms = 250\n"
+		"poll_ms = 1m\n"
+		"in_flight = 4 give_up = 3\n"
+		"give_up_ms = 2h\n"
+		"backoff_min_ms = 500ms\n"
+		"backoff_max_ms = 1d\n"
+		"connection \"gw\" { mode = observe }\n"
+		"connection gw2 {}\n"
+		"connection \"a b \\\"c\\\" \xff\" {\n\tmode = recover\n}\n";
+	char *err, buf[32];
+	struct conf *c = load(text, &err);
+	const struct conf_key *key;
+
+	ktap_str("values: no error", NULL, err);
+	if (!c)
+		return;
+	ktap_int("mode", MODE_ADVISE, c->mode);
+	ktap_int("log_level", LOG_DEBUG, c->log_level);
+	ktap_str("vici", "/run/gw/charon.vici", c->vici);
+	ktap_str("control", "/run/gw/inv.sock", c->control);
+	ktap_str("state", "/var/lib/gw", c->state);
+	ktap_int("settle_ms", 2000, c->settle_ms);
+	ktap_int("listing_gap_ms, bare number", 250, c->listing_gap_ms);
+	ktap_int("poll_ms", 60000, c->poll_ms);
+	ktap_int("in_flight", 4, c->limits.in_flight);
+	ktap_int("give_up", 3, c->limits.give_up);
+	ktap_int("give_up_ms", 7200000, c->limits.give_up_ms);
+	ktap_int("backoff_min_ms", 500, c->limits.backoff_min_ms);
+	ktap_int("backoff_max_ms", 86400000, c->limits.backoff_max_ms);
+	ktap_int("quiet_ms keeps its default", 3000, c->limits.quiet_ms);
+	ktap_int("connections", 3, (long long)c->nconn);
+	ktap_int("mode of gw", MODE_OBSERVE, conf_mode(c, "gw"));
+	ktap_int("gw2 has the global mode", MODE_ADVISE, conf_mode(c, "gw2"));
+	ktap_int("an odd name", MODE_RECOVER, conf_mode(c, "a b \"c\" \xff"));
+	ktap_int("another connection", MODE_ADVISE, conf_mode(c, "other"));
+	for (key = conf_keys; key->name; key++)
+		if (!strcmp(key->name, "poll_ms"))
+			ktap_str("as text", "60000", conf_text(c, key, buf));
+		else if (!strcmp(key->name, "log_level"))
+			ktap_str("as text", "debug", conf_text(c, key, buf));
+	conf_free(c);
+}
+
+static void check_case(const char *name)
+{
+	static const char mark[] = "# expect: ";
+	char path[300], want[1024] = "", line[1024];
+	char *err = NULL;
+	struct conf *c;
+	FILE *f;
+
+	snprintf(path, sizeof(path), CASES "/%s", name);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, mark, strlen(mark)))
+			snprintf(want, sizeof(want), "%s%.*s", path,
+				 (int)strcspn(line + strlen(mark), "\n"), line + strlen(mark));
+	if (f)
+		fclose(f);
+	c = conf_load(path, &err);
+	ktap_ok(!c, "%s is refused", name);
+	ktap_str(name, want, err);
+	conf_free(c);
+	free(err);
+}
+
+static void test_cases(void)
+{
+	struct dirent **list;
+	int n = scandir(CASES, &list, NULL, alphasort), i, cases = 0;
+	const char *dot;
+
+	for (i = 0; i < n; i++) {
+		dot = strrchr(list[i]->d_name, '.');
+		if (dot && !strcmp(dot, ".conf")) {
+			check_case(list[i]->d_name);
+			cases++;
+		}
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+	ktap_ok(cases > 30, "there are cases (%d)", cases);
+}
+
+static void check_refused(const char *name, const char *path, const char *want)
+{
+	char *err = NULL;
+	struct conf *c = conf_load(path, &err);
+
+	ktap_ok(!c, "%s is refused", name);
+	ktap_has(name, want, err ? err : "(no error)");
+	conf_free(c);
+	free(err);
+}
+
+static void test_files(void)
+{
+	static char big[(1 << 20) + 1];
+	const char *path;
+
+	check_refused("directory", dir, "is a directory: want a file");
+	check_refused("missing", "/nonexistent/invspid.conf",
+		      "cannot read /nonexistent/invspid.conf: No such file or directory: create it");
+	check_refused("device", "/dev/null", "is not a regular file: want a file");
+	path = write_file("mode = advise\n\nlog_\0level", 25);
+	check_refused("NUL byte", path, "conf:3: a NUL byte");
+	memset(big, '\n', sizeof(big));
+	path = write_file(big, sizeof(big));
+	check_refused("more than 1 MiB", path, "is larger than 1 MiB");
+	path = write_file("mode = \"adv", 11);
+	check_refused("open string", path, "conf:1: ");
+	path = write_file("\n/* mode = advise\n", 18);
+	check_refused("open comment", path, "conf:");
+	path = write_file("mode = advise\n", 14);
+	chmod(path, 0666);
+	check_refused("anyone may write", path, "can be written to by anyone: run `chmod o-w ");
+	chmod(path, 0600);
+	if (mkfifo("/tmp/invspid-conf-fifo", 0600) == 0) {
+		check_refused("FIFO", "/tmp/invspid-conf-fifo", "is not a regular file");
+		unlink("/tmp/invspid-conf-fifo");
+	}
+}
+
+/* Whatever the bytes, the answer is a configuration or an error text. */
+static void test_noise(void)
+{
+	static const char base[] =
+		"mode = advise\nconnection \"gw\" { mode = observe }\nquiet_ms = 3s # x\n";
+	unsigned int seed = 1, i, k, n;
+	char buf[sizeof(base)];
+	int bad = 0;
+
+	for (i = 0; i < 3000; i++) {
+		struct conf *c;
+		char *err = NULL;
+
+		memcpy(buf, base, sizeof(base));
+		n = 1 + rand_r(&seed) % 4;
+		for (k = 0; k < n; k++)
+			buf[rand_r(&seed) % (sizeof(base) - 1)] = (char)rand_r(&seed);
+		c = conf_load(write_file(buf, sizeof(base) - 1), &err);
+		if (!c == !err)
+			bad++;
+		conf_free(c);
+		free(err);
+	}
+	ktap_int("changed bytes (3000 times): either taken or explained", 0, bad);
+}
+
+int main(void)
+{
+	char path[64], *err = NULL;
+	struct conf *c;
+
+	if (!mkdtemp(dir)) {
+		perror(dir);
+		return 1;
+	}
+	c = conf_load(NULL, &err);
+	check_defaults("no file", c);
+	conf_free(c);
+	c = load("", &err);
+	check_defaults("empty file", c);
+	conf_free(c);
+	test_sample();
+	test_values();
+	test_cases();
+	test_files();
+	test_noise();
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	unlink(path);
+	rmdir(dir);
+	return ktap_done();
+}

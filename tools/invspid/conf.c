@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reader of the configuration file. libconfuse knows the grammar and the
+ * lines; every value is taken as text and judged here, so that each error
+ * names the value and what is wanted.
+ */
+#include <confuse.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <syslog.h>
+
+#include "conf.h"
+#include "conf_int.h"
+#include "err.h"
+#include "parse.h"
+
+#define NAME_MAX_LEN	127
+#define KEYS_MAX	32
+
+/* The file being read: libconfuse's callbacks take no argument of ours. */
+static struct {
+	const char *path;
+	struct conf *conf;
+	char *err;			/* the first error */
+	bool given[KEYS_MAX];
+	const cfg_opt_t *last_mode;	/* of the last connection that has one */
+} cur;
+
+/* ---- names that were perhaps meant ---- */
+
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[64], la = strlen(a), lb = strlen(b), i, k, diag, up;
+
+	if (la >= 64 || lb >= 64)
+		return SIZE_MAX;
+	for (k = 0; k <= lb; k++)
+		row[k] = k;
+	for (i = 1; i <= la; i++) {
+		diag = row[0];
+		row[0] = i;
+		for (k = 1; k <= lb; k++) {
+			up = row[k];
+			row[k] = diag + (a[i - 1] != b[k - 1]);
+			if (up + 1 < row[k])
+				row[k] = up + 1;
+			if (row[k - 1] + 1 < row[k])
+				row[k] = row[k - 1] + 1;
+			diag = up;
+		}
+	}
+	return row[lb];
+}
+
+static const char *nearest(const char *name, bool in_connection)
+{
+	const char *best = in_connection ? "mode" : "connection";
+	size_t d, best_d = distance(name, best), i;
+
+	for (i = 0; !in_connection && conf_keys[i].name; i++) {
+		d = distance(name, conf_keys[i].name);
+		/* quiet = 3s: the unit is part of the name */
+		if (!strncmp(conf_keys[i].name, name, strlen(name)) &&
+		    !strcmp(conf_keys[i].name + strlen(name), "_ms"))
+			d = 0;
+		if (d < best_d) {
+			best_d = d;
+			best = conf_keys[i].name;
+		}
+	}
+	return best_d <= 1 + strlen(name) / 3 ? best : NULL;
+}
+
+/* ---- errors ---- */
+
+/* libconfuse tells an unknown key only by its message. */
+static bool is_unknown_key(const char *msg, char name[64])
+{
+	return sscanf(msg, "no such option '%63[^']'", name) == 1;
+}
+
+static void on_error(cfg_t *cfg, const char *format, va_list ap)
+{
+	bool in_connection = cfg->title;
+	const char *near;
+	char msg[640], name[64];
+
+	if (cur.err)
+		return;
+	vsnprintf(msg, sizeof(msg), format, ap);
+	if (is_unknown_key(msg, name)) {
+		near = nearest(name, in_connection);
+		cur.err = conf_error("%s:%d: unknown key \"%s\"%s%s%s%s%s", cur.path, cfg->line, name,
+			       in_connection ? " in a connection" : "",
+			       near ? ": did you mean \"" : "", near ? near : "",
+			       near ? "\"?" : "",
+			       near ? "" : ": invspid.conf(5) lists all keys");
+		return;
+	}
+	if (format[0] == '%' && format[1] == 's' && !format[2]) {	/* refuse() */
+		cur.err = conf_error("%s:%d: %s", cur.path, cfg->line, msg);
+		return;
+	}
+	cur.err = conf_error("%s:%d: %s: want KEY = VALUE, or connection \"NAME\" { mode = MODE }",
+		       cur.path, cfg->line, msg);
+}
+
+static int refuse(cfg_t *cfg, const char *what)
+{
+	cfg_error(cfg, "%s", what);
+	return -1;
+}
+
+/* ---- values ---- */
+
+static int take_path(char **member, const struct conf_key *key, const char *value,
+		     struct invspi_err *err)
+{
+	size_t max = key->kind == CONF_SOCKET ? sizeof(((struct sockaddr_un *)0)->sun_path) :
+						PATH_MAX;
+	char *copy;
+
+	/* As strongSwan's own configuration writes it. */
+	if (key->kind == CONF_SOCKET && !strncmp(value, "unix://", 7))
+		value += 7;
+	if (value[0] != '/')
+		return invspi_err_set(err, EINVAL,
+				      "bad %s \"%s\": want an absolute path, one that begins with /",
+				      key->name, value);
+	if (strlen(value) >= max)
+		return invspi_err_set(err, ERANGE, "%s \"%.40s...\" is too long: at most %zu bytes",
+				      key->name, value, max - 1);
+	copy = strdup(value);
+	if (!copy)
+		return invspi_err_set(err, ENOMEM, "out of memory");
+	free(*member);
+	*member = copy;
+	return 0;
+}
+
+/* Modes and levels in full: a file is written once and read often. */
+static int take_word(const char *name, const char *value, const char *const *words,
+		     struct invspi_err *err)
+{
+	int i = parse_keyword(value, name, words, err);
+
+	if (i >= 0 && strcmp(words[i], value))
+		return invspi_err_set(err, EINVAL, "unknown %s \"%s\": did you mean \"%s\"?",
+				      name, value, words[i]);
+	return i;
+}
+
+static int take_value(struct conf *c, const struct conf_key *key, const char *value,
+		      struct invspi_err *err)
+{
+	void *member = conf_member(c, key);
+	uint64_t n;
+	int ret;
+
+	switch (key->kind) {
+	case CONF_PATH:
+	case CONF_SOCKET:
+		return take_path(member, key, value, err);
+	case CONF_MODE:
+		ret = take_word(key->name, value, conf_modes, err);
+		if (ret >= 0)
+			*(enum mode *)member = (enum mode)ret;
+		return ret;
+	case CONF_LEVEL:
+		ret = take_word(key->name, value, conf_levels, err);
+		if (ret >= 0)
+			*(int *)member = LOG_ERR + ret;
+		return ret;
+	case CONF_MS:
+		ret = parse_duration(value, key->name, 1, key->min, key->max, &n, err);
+		if (!ret)
+			*(int64_t *)member = (int64_t)n;
+		return ret;
+	case CONF_COUNT:
+		ret = parse_number(value, key->name, key->min, key->max, &n, err);
+		if (!ret)
+			*(unsigned int *)member = (unsigned int)n;
+		return ret;
+	}
+	return -EINVAL;
+}
+
+static int on_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *value = cfg_opt_getnstr(opt, 0);
+	struct invspi_err err = { "" };
+	char again[96];
+	size_t i;
+
+	for (i = 0; strcmp(conf_keys[i].name, opt->name); i++)
+		;
+	if (cur.given[i]) {
+		snprintf(again, sizeof(again), "%s is given twice: keep one of the lines", opt->name);
+		return refuse(cfg, again);
+	}
+	cur.given[i] = true;
+	if (take_value(cur.conf, &conf_keys[i], value ? value : "", &err) < 0)
+		return refuse(cfg, err.text);
+	return 0;
+}
+
+static int on_conn_mode(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *value = cfg_opt_getnstr(opt, 0);
+	struct invspi_err err = { "" };
+
+	if (opt == cur.last_mode)
+		return refuse(cfg, "mode is given twice: keep one of the lines");
+	cur.last_mode = opt;
+	if (take_word("mode", value ? value : "", conf_modes, &err) < 0)
+		return refuse(cfg, err.text);
+	return 0;
+}
+
+static int on_connection(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *name = cfg_title(cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1));
+	char msg[96];
+
+	if (!name || !name[0])
+		return refuse(cfg, "a connection needs a name: connection \"NAME\" { ... }");
+	if (strlen(name) > NAME_MAX_LEN) {
+		snprintf(msg, sizeof(msg), "the name of a connection has at most %d bytes",
+			 NAME_MAX_LEN);
+		return refuse(cfg, msg);
+	}
+	return 0;
+}
+
+static int take_connections(struct conf *c, cfg_t *cfg)
+{
+	size_t n = cfg_size(cfg, "connection"), i;
+	struct conf_conn *conn;
+	const char *mode;
+	cfg_t *sec;
+
+	c->conn = calloc(n ? n : 1, sizeof(*c->conn));
+	if (!c->conn)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		sec = cfg_getnsec(cfg, "connection", (unsigned int)i);
+		conn = &c->conn[i];
+		conn->name = strdup(cfg_title(sec));
+		if (!conn->name)
+			return -ENOMEM;
+		c->nconn++;
+		mode = cfg_getstr(sec, "mode");
+		conn->has_mode = mode;
+		if (mode)
+			conn->mode = (enum mode)take_word("mode", mode, conf_modes, NULL);
+	}
+	return 0;
+}
+
+/* ---- the whole ---- */
+
+static int check_whole(const struct conf *c)
+{
+	if (c->limits.backoff_min_ms <= c->limits.backoff_max_ms)
+		return 0;
+	cur.err = conf_error("%s: backoff_min_ms (%lld) is more than backoff_max_ms (%lld): raise the latter",
+		       cur.path, (long long)c->limits.backoff_min_ms,
+		       (long long)c->limits.backoff_max_ms);
+	return -1;
+}
+
+static int parse_text(struct conf *c, const char *buf)
+{
+	cfg_opt_t conn_opts[] = { CFG_STR("mode", NULL, CFGF_NONE), CFG_END() };
+	cfg_opt_t opts[KEYS_MAX + 2], conn = CFG_SEC("connection", conn_opts,
+				CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+	cfg_opt_t key = CFG_STR(NULL, NULL, CFGF_NONE), end = CFG_END();
+	size_t i;
+	cfg_t *cfg;
+	int ret;
+
+	for (i = 0; conf_keys[i].name && i < KEYS_MAX; i++) {
+		opts[i] = key;
+		opts[i].name = conf_keys[i].name;
+	}
+	opts[i++] = conn;
+	opts[i] = end;
+	cfg = cfg_init(opts, CFGF_NONE);
+	if (!cfg)
+		return -ENOMEM;
+	cfg_set_error_function(cfg, on_error);
+	for (i = 0; conf_keys[i].name; i++)
+		cfg_set_validate_func(cfg, conf_keys[i].name, on_value);
+	cfg_set_validate_func(cfg, "connection", on_connection);
+	cfg_set_validate_func(cfg, "connection|mode", on_conn_mode);
+
+	ret = cfg_parse_buf(cfg, buf) == CFG_SUCCESS && !cur.err ? 0 : -EINVAL;
+	if (!ret)
+		ret = take_connections(c, cfg);
+	if (!ret)
+		ret = check_whole(c);
+	cfg_free(cfg);
+	return ret;
+}
+
+static int set_defaults(struct conf *c)
+{
+	const struct conf_key *key;
+	char **path;
+
+	for (key = conf_keys; key->name; key++) {
+		switch (key->kind) {
+		case CONF_PATH:
+		case CONF_SOCKET:
+			path = conf_member(c, key);
+			*path = key->text ? strdup(key->text) : NULL;
+			if (key->text && !*path)
+				return -ENOMEM;
+			break;
+		case CONF_MODE:
+			*(enum mode *)conf_member(c, key) = (enum mode)key->value;
+			break;
+		case CONF_LEVEL:
+			*(int *)conf_member(c, key) = LOG_ERR + (int)key->value;
+			break;
+		case CONF_MS:
+			*(int64_t *)conf_member(c, key) = (int64_t)key->value;
+			break;
+		case CONF_COUNT:
+			*(unsigned int *)conf_member(c, key) = (unsigned int)key->value;
+			break;
+		}
+	}
+	return 0;
+}
+
+struct conf *conf_load(const char *path, char **err)
+{
+	struct conf *c = calloc(1, sizeof(*c));
+	char *buf = NULL;
+	int ret = -ENOMEM;
+
+	memset(&cur, 0, sizeof(cur));
+	cur.path = path;
+	cur.conf = c;
+	if (c)
+		ret = set_defaults(c);
+	if (!ret && path) {
+		buf = conf_read(path, &cur.err);
+		ret = buf ? parse_text(c, buf) : -EINVAL;
+		free(buf);
+	}
+	if (!ret)
+		return c;
+	conf_free(c);
+	*err = cur.err ? cur.err : conf_error("%s: out of memory", path ? path : "configuration");
+	return NULL;
+}
+
+void conf_free(struct conf *c)
+{
+	size_t i;
+
+	if (!c)
+		return;
+	for (i = 0; i < c->nconn; i++)
+		free(c->conn[i].name);
+	free(c->conn);
+	free(c->vici);
+	free(c->control);
+	free(c->state);
+	free(c);
+}
+
+enum mode conf_mode(const struct conf *c, const char *conn)
+{
+	size_t i;
+
+	for (i = 0; conn && i < c->nconn; i++)
+		if (c->conn[i].has_mode && !strcmp(c->conn[i].name, conn))
+			return c->conn[i].mode;
+	return c->mode;
+}

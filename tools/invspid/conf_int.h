@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Shared by the files of the configuration reader. */
+#ifndef INVSPID_CONF_INT_H
+#define INVSPID_CONF_INT_H
+
+#include "conf.h"
+
+extern const char *const conf_modes[];	/* by enum mode */
+extern const char *const conf_levels[];	/* from LOG_ERR on */
+
+/* Text for conf_load()'s @err: malloc'd, control bytes escaped. */
+char *conf_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The text of a file, comments blanked out (malloc'd), or NULL with *@err set. */
+char *conf_read(const char *path, char **err);
+
+void *conf_member(const struct conf *c, const struct conf_key *key);
+
+#endif

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The keys of invspid.conf: names, defaults, bounds. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "conf.h"
+#include "conf_int.h"
+
+const char *const conf_modes[] = {
+	[MODE_RECOVER] = "recover", [MODE_ADVISE] = "advise", [MODE_OBSERVE] = "observe", NULL
+};
+
+const char *const conf_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
+
+#define SECOND	1000ull
+#define MINUTE	(60 * SECOND)
+#define HOUR	(60 * MINUTE)
+#define DAY	(24 * HOUR)
+
+#define TEXT(n, k, def)	{ #n, k, offsetof(struct conf, n), 0, 0, 0, def }
+#define WORD(n, k, def)	{ #n, k, offsetof(struct conf, n), 0, 0, def, NULL }
+#define MS(n, def, lo, hi)	{ #n, CONF_MS, offsetof(struct conf, n), lo, hi, def, NULL }
+#define LIMIT_MS(n, def, lo, hi) \
+	{ #n, CONF_MS, offsetof(struct conf, limits.n), lo, hi, def, NULL }
+#define LIMIT(n, def, lo, hi) \
+	{ #n, CONF_COUNT, offsetof(struct conf, limits.n), lo, hi, def, NULL }
+
+const struct conf_key conf_keys[] = {
+	TEXT(vici, CONF_SOCKET, NULL),
+	TEXT(control, CONF_SOCKET, "/run/invspid.sock"),
+	TEXT(state, CONF_PATH, "/var/lib/invspid"),
+	WORD(mode, CONF_MODE, MODE_RECOVER),
+	WORD(log_level, CONF_LEVEL, LOG_INFO - LOG_ERR),
+	MS(settle_ms, 1000, 0, MINUTE),
+	/* Longer, and the daemon has changed too much between the two listings. */
+	MS(listing_gap_ms, 300, 100, 4 * SECOND),
+	MS(request_timeout_ms, 2000, 100, MINUTE),
+	MS(initiate_delay_ms, 300, 0, 10 * SECOND),
+	MS(initiate_timeout_ms, 5000, 500, MINUTE),
+	MS(poll_ms, 30000, SECOND, HOUR),
+	/* strongSwan keeps a rekeyed inbound SA for 5 s by default. */
+	LIMIT_MS(in_passing_ms, 6000, SECOND, 10 * MINUTE),
+	LIMIT_MS(in_progress_ms, 5000, 500, 10 * MINUTE),
+	LIMIT_MS(quiet_ms, 3000, 500, MINUTE),
+	LIMIT(in_flight, 8, 1, 64),
+	LIMIT(give_up, 8, 1, 1000),
+	LIMIT_MS(give_up_ms, HOUR, MINUTE, 7 * DAY),
+	LIMIT_MS(backoff_min_ms, 2000, 500, HOUR),
+	LIMIT_MS(backoff_max_ms, 10 * MINUTE, 500, DAY),
+	{ 0 }
+};
+
+void *conf_member(const struct conf *c, const struct conf_key *key)
+{
+	return (char *)(uintptr_t)c + key->offset;
+}
+
+const char *conf_text(const struct conf *c, const struct conf_key *key, char buf[32])
+{
+	const void *member = conf_member(c, key);
+
+	switch (key->kind) {
+	case CONF_PATH:
+	case CONF_SOCKET:
+		return *(char *const *)member;
+	case CONF_MODE:
+		return conf_modes[*(const enum mode *)member];
+	case CONF_LEVEL:
+		return conf_levels[*(const int *)member - LOG_ERR];
+	case CONF_MS:
+		snprintf(buf, 32, "%" PRId64, *(const int64_t *)member);
+		return buf;
+	case CONF_COUNT:
+		snprintf(buf, 32, "%u", *(const unsigned int *)member);
+		return buf;
+	}
+	return NULL;
+}
