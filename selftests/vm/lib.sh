@@ -107,9 +107,15 @@ vm_hash()
 }
 
 # vm_snapshot FOLDER PATH... - copies the source files below these paths there.
+# Programs that were built in the tree stay behind, even where git does not
+# ignore them: make would take them for up to date.
 vm_snapshot()
 {
-	local to=$1
+	local to=$1 f
+
 	shift
-	vm_sources "$@" | tar -C "$VM_TREE" --null -T - -cf - | tar -C "$to" -xf -
+	vm_sources "$@" | tar -C "$VM_TREE" --null -T - -cf - | tar -C "$to" -xf - || return
+	find "$to" -type f -perm /100 -print0 | while IFS= read -r -d '' f; do
+		[ "$(head -c 4 "$f" | tr -d '\0')" != $'\x7fELF' ] || rm -f "$f"
+	done
 }
