@@ -35,10 +35,10 @@ declare -A LAB_OUTER=([A]=192.0.2.1 [B]=192.0.2.2)
 declare -A CHARON_PID=() HELPER_PID=() LAB_NS=()
 MONITOR_PID='' PROBE_PID=''
 
-# now - sets $now to microseconds, as probe and wiremon have them
-now()
+# stamp - sets $now_us to microseconds, as probe and wiremon have them
+stamp()
 {
-	now=${EPOCHREALTIME/[.,]/}
+	now_us=${EPOCHREALTIME/[.,]/}
 }
 
 lab_modules()
@@ -205,8 +205,8 @@ charon_load()
 
 	out=$(swanctl --load-all --noprompt --file "$LAB/$1/swanctl.conf" \
 		--uri "unix://$LAB/$1/vici" 2>&1) || bail_out "swanctl --load-all for $1: $out"
-	now
-	loaded_us=$now
+	stamp
+	loaded_us=$now_us
 }
 
 # charon_stop NODE [SIGNAL]
@@ -311,13 +311,19 @@ helper_sees()
 	helper_ask "$1" status
 }
 
+# helper_settled [NODE] - whether it is connected to an IKE daemon that has settled
+helper_settled()
+{
+	helper_ask "${1:-A}" status | grep -iq 'ready'
+}
+
 # helper_ask NODE WORD... - the tool talks to the node's helper
 helper_ask()
 {
 	local n=$1
 
 	shift
-	ip netns exec "${LAB_NS[$n]}" env "INVSPID_CONTROL=$LAB/$n/control" invspi "$@"
+	invspi --control "$LAB/$n/control" "$@"
 }
 
 # helper_stop NODE [SIGNAL]
@@ -382,8 +388,8 @@ all_delivered()
 {
 	local s t
 
-	now
-	t=$now
+	stamp
+	t=$now_us
 	for s in $STREAMS; do
 		delivered "$s" "$t" "$1" || { undelivered=$s; return 1; }
 	done
@@ -444,22 +450,22 @@ clear_seen()
 
 # --- what goes wrong
 
-# fault_inbound_lost CHILD - A's kernel loses the inbound SA, charon does not know;
-# sets $lost_spi, and $fault_us: after it nothing of that stream comes through
+# fault_inbound_lost CHILD [SPI] - A's kernel loses the inbound SA, charon does not
+# know; sets $lost_spi, and $fault_us: after it nothing of that stream comes through
 fault_inbound_lost()
 {
-	lost_spi=$(spi_in A "$1")
+	lost_spi=${2:-$(spi_in A "$1")}
 	[ -n "$lost_spi" ] || bail_out "A has no CHILD_SA $1: $(sas A)"
 	must ip -n "$A" xfrm state delete dst "${LAB_OUTER[A]}" proto esp spi "$lost_spi"
-	now
-	fault_us=$now
+	stamp
+	fault_us=$now_us
 }
 
 # fault_power_off - what A has in memory is gone
 fault_power_off()
 {
-	now
-	fault_us=$now
+	stamp
+	fault_us=$now_us
 	helper_stop A KILL
 	charon_stop A KILL
 	ip -n "$A" xfrm state flush

@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# charon is killed (SIGKILL) at random moments around a loss of SAs, and started
+# again by what watches over it. Its SAs stay in the kernel, or not (half of the
+# time): what still works goes on working, what is dead is healed, once.
+# MOMENTS (25) and SEED: see lab/kills.sh.
+cd "$(dirname "$0")" || exit 1
+. lab/lab.sh
+. lab/judge.sh
+. lab/kills.sh
+
+twice=0
+
+moment()
+{
+	local flush=$((RANDOM % 2)) what inits spi
+
+	all_delivered 10000 || { fail "moment $1: $undelivered is dead before"; return 1; }
+	said_mark=$(log_mark A invspid)
+	# asked for before, because charon may be dead when the fault comes
+	spi=$(spi_in A net)
+	schedule 1500
+	stamp
+	from=$now_us
+	if [ "$kill_at" -lt "$fault_at" ]; then
+		at "$kill_at"
+		charon_stop A KILL
+		at "$fault_at"
+		fault_inbound_lost net "$spi"
+	else
+		at "$fault_at"
+		fault_inbound_lost net "$spi"
+		at "$kill_at"
+		charon_stop A KILL
+	fi
+	[ $flush = 0 ] || { ip -n "$A" xfrm state flush; ip -n "$A" xfrm policy flush; }
+	at $((kill_at + down_ms * 1000))
+	charon_start A
+	charon_load A
+	kills_since=$loaded_us
+	what="moment $1 (killed $(((kill_at - fault_at) / 1000)) ms after the loss, kernel's SAs $([ $flush = 1 ] && echo flushed || echo kept), away for $down_ms ms)"
+	healed "$what" || return 1
+	stamp
+	inits=$(ike_sent "$loaded_us" "$now_us" '$8 == 34 && $9 == "request"')
+	note "$what: back $(($(delivered net:B-A "$kills_since" 0; echo "$received_us") / 1000 - kills_since / 1000)) ms after charon was loaded"
+	[ "$inits" -le 1 ] || {
+		twice=$((twice + 1))
+		fail "$what: $inits IKE_SA_INITs"
+		note "$(log_since A invspid "$said_mark")"
+		note "$(awk -v a="$from" '$1 > a && $3 == "ike"' "$LAB/wire")"
+	}
+}
+
+moments()
+{
+	local i
+
+	for ((i = 1; i <= MOMENTS; i++)); do
+		moment $i || { lab_logs 60; break; }
+	done
+	expect "moments after which all was healed" "$MOMENTS" "$kills_healed"
+}
+
+nothing_twice()
+{
+	expect "moments with more than one initiation" 0 $twice
+	streams_stop
+	monitor_stop
+	expect "packets of the inner networks on the wire in clear" 0 "$(clear_seen 0)"
+}
+
+lab_up
+monitor_start
+streams_start
+helper_start A
+helper_ready A
+ktap_main \
+	"recovery goes on after charon was killed" moments \
+	"nothing is done twice" nothing_twice

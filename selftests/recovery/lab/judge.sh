@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What the recovery tests say of the lab. Sourced after lab.sh.
+
+# distribution NAME MS... - prints it, and sets dist_median, dist_p95, dist_max
+distribution()
+{
+	local name=$1 n sorted
+
+	shift
+	n=$#
+	[ "$n" -gt 0 ] || return
+	mapfile -t sorted < <(printf '%s\n' "$@" | sort -n)
+	dist_median=${sorted[(n - 1) / 2]}
+	# the smallest value that at least 95 % do not exceed
+	dist_p95=${sorted[(n * 95 + 99) / 100 - 1]}
+	dist_max=${sorted[n - 1]}
+	note "$name, ms: min ${sorted[0]}, median $dist_median, 95th percentile $dist_p95, max $dist_max ($n trials)"
+	note "  all: ${sorted[*]}"
+}
+
+# ms FROM-US TO-US - prints the difference
+ms()
+{
+	echo $((($2 - $1 + 500) / 1000))
+}
+
+# tunnel_state - prints A's SAs in a form that can be compared: one IKE_SA and each
+# child once is "1 net net2"
+tunnel_state()
+{
+	sas A | awk '$3 == "ESTABLISHED" { ike[$2] = 1 }
+		$6 == "INSTALLED" || $6 == "REKEYING" { print $4 }
+		END { for (i in ike) n++; print n + 0 }' | sort | tr '\n' ' ' | sed 's/ $//'
+}
+
+# helper_said REGEX - whether the helper of A has logged such a line since the mark
+# in $said_mark
+helper_said()
+{
+	log_since A invspid "$said_mark" | grep -E -- "$1"
+}
+
+# actions_since MARK - prints the lines of the helper of A that tell of an action
+actions_since()
+{
+	log_since A invspid "$1" | grep -E ': (rekeying|initiating) CHILD_SA ' || :
+}
+
+# dropped NODE - prints the kernel's count of packets without an SA
+dropped()
+{
+	on "${LAB_NS[$1]}" awk '$1 == "XfrmInNoStates" { print $2 }' /proc/net/xfrm_stat
+}
+
+# flow_packets SPI - prints how many packets A's flow table has for it
+flow_packets()
+{
+	flows "$A" "[.[] | select(.spi == \"$1\") | .packets] | add // 0"
+}
+
+# expect_healthy WHAT - every stream delivers, one IKE_SA, each child once
+expect_healthy()
+{
+	all_delivered 5000 || fail "$1: stream $undelivered delivers nothing"
+	expect "$1: A's SAs" "1 net net2" "$(tunnel_state)"
+}
+
+# explain_failure - the logs, once
+explain_failure()
+{
+	[ -n "${explained:-}" ] || lab_logs 60
+	explained=1
+}

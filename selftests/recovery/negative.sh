@@ -1,0 +1,246 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Packets without an SA that no recovery may follow. Each case shows that they
+# were counted, that the helper looked at them and said why it does nothing, that
+# A sent no IKE packet that was not somebody else's doing, and that no stream of
+# the tunnel lost a packet by it. DPD is off, so a quiet A sends no IKE at all.
+#
+# WATCH: seconds that each case watches (9: in order ended SAs are looked at
+# again 6 s after their end).
+cd "$(dirname "$0")" || exit 1
+. lab/lab.sh
+. lab/judge.sh
+
+WATCH=${WATCH:-9}
+EVERY_MS=80		# between two forged packets
+PACKETS=$((WATCH * 1000 / EVERY_MS))
+
+# begin - from here on A is watched
+begin()
+{
+	all_delivered 10000 || { fail "before the case: $undelivered delivers nothing"; lab_logs; }
+	said_mark=$(log_mark A invspid)
+	drops=$(dropped A)
+	stamp
+	from=$now_us
+}
+
+# verdict SPI REGEX [IKE-PACKETS] - end of the watch: what A has counted for the
+# SPI, what the helper said of it (the part after "SPI: "), and what A sent
+verdict()
+{
+	local n said
+
+	stamp
+	n=$(flow_packets "$1")
+	said=$(log_since A invspid "$said_mark" | grep -F "spi $1" | sed "s/.*spi $1[^:]*: //")
+	note "$1: $n packets counted, decided: ${said//$'\n'/ | }"
+	expect_num "packets of $1 in the flow table" "$n" -ge "${least:-$((PACKETS * 9 / 10))}"
+	expect_num "growth of XfrmInNoStates" $(($(dropped A) - drops)) -ge "$n"
+	expect_match "the helper's last word on $1" "$2" "$(tail -n 1 <<<"$said")"
+	expect "actions of the helper" "" "$(actions_since "$said_mark")"
+	expect "IKE packets that A sent" "${3:-0}" "$(ike_sent "$from" "$now_us")"
+	least=
+}
+
+# bystanders STREAM... - none of these lost a packet during the case
+bystanders()
+{
+	local s
+
+	for s; do
+		expect "packets lost on $s" 0 "$(lost "$s" "$from")"
+	done
+}
+
+never_seen()
+{
+	begin
+	forge 0x5eed1234 1 $PACKETS $EVERY_MS
+	verdict 0x5eed1234 '^never_ours: report'
+	# shellcheck disable=SC2086
+	bystanders $STREAMS
+}
+
+# An SPI that was in use until a rekey; its packets come again long after.
+old_spi()
+{
+	local old
+
+	all_delivered 10000
+	old=$(spi_in A net)
+	ask A rekey child=net >/dev/null
+	wait_until 10 0.1 rekeyed "$old" || fail "the rekey by hand does nothing"
+	# charon keeps the old SA for 5 s, in which replayed packets reach it
+	wait_until 15 0.2 sa_gone "$old" || fail "the rekeyed SA stays in the kernel"
+	begin
+	forge "$old" 1 $PACKETS $EVERY_MS
+	verdict "$old" '^ours_gone: report'
+	bystanders $STREAMS
+}
+
+rekeyed()
+{
+	local s
+
+	s=$(spi_in A net)
+	[ -n "$s" ] && [ "$s" != "$1" ]
+}
+
+sa_gone()
+{
+	! ip -n "$A" xfrm state get dst "${LAB_OUTER[A]}" proto esp spi "$1" >/dev/null 2>&1
+}
+
+# Rekeys under load, by both sides in turn, while the way from B to A is slow for
+# ESP only and A deletes a rekeyed SA at once: every rekey leaves more than a
+# second's worth of packets to an SPI that A has just given up.
+rekey()
+{
+	local i spis=() s count=0 said
+
+	LAB_CHARON_A="delete_rekeyed_delay = 0"
+	helper_stop A
+	lab_again
+	LAB_CHARON_A=
+	helper_start A
+	helper_ready A
+	wait_until 15 0.1 helper_settled
+	must tc -n "$W" qdisc add dev pa root handle 1: prio
+	must tc -n "$W" qdisc add dev pa parent 1:3 handle 30: netem delay 1500ms limit 5000
+	must tc -n "$W" filter add dev pa parent 1: protocol ip u32 match ip protocol 50 0xff flowid 1:3
+	begin
+	for i in 1 2 3; do
+		for s in A B; do
+			spis+=("$(spi_in A net)")
+			ask $s rekey child=net >/dev/null
+			wait_until 10 0.05 rekeyed "${spis[-1]}" || fail "rekey $i of $s does nothing"
+		done
+	done
+	wait_until 20 0.2 no_larval
+	pause 3
+	stamp
+	for s in "${spis[@]}"; do
+		said=$(flow_packets "$s")
+		count=$((count + (said > 0)))
+		note "$s: $said late packets, decided: $(log_since A invspid "$said_mark" |
+			grep -F "spi $s" | sed "s/.*spi ${s}[^:]*: //" | tr '\n' '|')"
+	done
+	expect_num "rekeyed SPIs with late packets" $count -ge 3
+	helper_said 'spi 0x[0-9a-f]* .*in_passing' >/dev/null || fail "the helper does not speak of an SA in passing"
+	expect "actions of the helper" "" "$(actions_since "$said_mark")"
+	# 3 rekeys of A: 2 requests each; 3 of B: 2 answers each
+	expect "IKE packets that A sent, all for the rekeys by hand" 12 "$(ike_sent "$from" "$now_us")"
+	must tc -n "$W" qdisc del dev pa root
+	all_delivered 10000 || fail "after the case: $undelivered delivers nothing"
+}
+
+no_larval()
+{
+	! sas A | grep -q -E 'REKEYING|CHILD_'
+}
+
+closed_here()
+{
+	local old
+
+	old=$(spi_in A net2)
+	ask A terminate child=net2 timeout=5000 >/dev/null || fail "cannot close net2"
+	begin_without_net2
+	forge "$old" 1 $PACKETS $EVERY_MS
+	verdict "$old" '^held: |^ours_gone: report'
+	expect "A's SAs" "1 net" "$(tunnel_state)"
+	bystanders net:A-B net:B-A
+	must ask A initiate ike=gw child=net2 timeout=10000
+}
+
+closed_by_peer()
+{
+	local old
+
+	old=$(spi_in A net2)
+	ask B terminate child=net2 timeout=5000 >/dev/null || fail "cannot close net2"
+	begin_without_net2
+	forge "$old" 1 $PACKETS $EVERY_MS
+	verdict "$old" '^held: |^ours_gone: report'
+	expect "A's SAs" "1 net" "$(tunnel_state)"
+	bystanders net:A-B net:B-A
+	must ask A initiate ike=gw child=net2 timeout=10000
+}
+
+begin_without_net2()
+{
+	local all=$STREAMS
+
+	STREAMS="net:A-B net:B-A"
+	begin
+	STREAMS=$all
+}
+
+on_hold()
+{
+	begin
+	must helper_ask A hold add gw reason "work on the line"
+	fault_inbound_lost net
+	delivered net:B-A "$fault_us" $((WATCH * 1000)) && fail "net:B-A delivers while gw is on hold"
+	least=$((WATCH * 1000 / LAB_INTERVAL_MS / 2))
+	verdict "$lost_spi" '^held: '
+	bystanders net:A-B net2:A-B net2:B-A
+	must helper_ask A hold del gw
+	delivered net:B-A "$fault_us" 20000 || {
+		fail "not healed after the end of the hold"
+		note "$(log_since A invspid "$said_mark")"
+	}
+}
+
+# net and net2 of A accept only what a rule has marked, and the rule goes.
+other_mark()
+{
+	LAB_CHILD_A=$'mark_in = 7\nmark_in_sa = yes'
+	on "$A" nft -f - <<-'N'
+		table inet marks {
+			chain pre {
+				type filter hook prerouting priority raw
+				ip saddr 192.0.2.2 ip protocol esp meta mark set 7
+			}
+		}
+	N
+	lab_again
+	LAB_CHILD_A=
+	helper_start A
+	helper_ready A
+	wait_until 15 0.1 helper_settled
+	begin
+	must on "$A" nft delete table inet marks
+	stamp
+	fault_us=$now_us
+	delivered net:B-A "$fault_us" $((WATCH * 1000)) && fail "net:B-A delivers without the mark"
+	least=$((WATCH * 1000 / LAB_INTERVAL_MS / 2))
+	verdict "$(spi_in A net)" '^misdirected: '
+	bystanders net:A-B net2:A-B
+}
+
+wire_clean()
+{
+	streams_stop
+	monitor_stop
+	expect "packets of the inner networks on the wire in clear" 0 "$(clear_seen 0)"
+	expect "packets that the monitor missed" 0 "$(awk '$3 == "end" { print $5 }' "$LAB/wire")"
+}
+
+lab_up
+monitor_start
+streams_start
+helper_start A
+helper_ready A
+wait_until 15 0.1 helper_settled
+ktap_main \
+	"an SPI never seen, from the peer's address" never_seen \
+	"an old SPI, while the tunnel is healthy" old_spi \
+	"an SPI of a child that was closed here" closed_here \
+	"an SPI of a child that the peer closed" closed_by_peer \
+	"a lost SA, of a connection on hold" on_hold \
+	"rekeys under load" rekey \
+	"an SA that only another mark matches" other_mark \
+	"nothing leaves unencrypted" wire_clean
