@@ -68,13 +68,14 @@ struct ike_sa {
  * @ended: when it was complete
  * @blocking: every IKE_SA is in it; a non-blocking one may lack those that a
  *	thread of the daemon held just then
- * @filtered: only @filter_conn's
+ * @filtered: only the IKE_SAs of one connection
  * @updown: number of ike-updown events seen up to @started
  * @ref: listings are shared; ike_listing_get() and _put()
  */
 struct ike_listing {
 	int64_t started, ended;
 	bool blocking;
+	bool filtered;
 	uint64_t updown;
 	struct ike_sa *sa;
 	size_t nsa;

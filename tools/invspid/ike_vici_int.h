@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Inside the strongSwan backend:
+ *
+ *   ike_vici.c        connecting, settling, losing the daemon
+ *   ike_vici_peer.c   whose daemon it is
+ *   ike_vici_op.c     listings and commands
+ *   ike_vici_event.c  what the daemon tells by itself
+ *   ike_vici_cause.c  why a CHILD_SA ended
+ *   ike_vici_parse*.c messages as structures
+ *
+ * Connections to the daemon: @events carries events and nothing else, so that no
+ * command holds them up. @query carries what never blocks: listings with noblock,
+ * connections, statistics. What can block, because the daemon waits for an IKE_SA
+ * that one of its threads holds or for the peer (blocking listings, rekey, initiate,
+ * terminate), goes out on one of a few workers, a command at a time each.
+ *
+ * User callbacks may call ike_free(): after each of them look at ike->freed. The
+ * memory stays until the loop has closed the timers.
+ */
+#ifndef INVSPID_IKE_VICI_INT_H
+#define INVSPID_IKE_VICI_INT_H
+
+#include "ike.h"
+#include "ike_vici_cause.h"
+#include "ike_vici_parse.h"
+#include "vici.h"
+
+#define POLL_SETTLING_MS	200
+#define POLL_READY_MS		10000
+#define DEAF_MS			10000	/* a daemon that answers nothing for so long is lost */
+#define CAUSE_WAIT_MS		250	/* for the log line of a CHILD_SA that went down */
+#define DOWN_MAX		256	/* CHILD_SAs waiting for it */
+#define DISCARDED_MS		60000	/* listings are not complete for so long */
+#define WHY_MAX			256
+
+/*
+ * A blocking command occupies a thread of the daemon (it has 16 by default) until it
+ * is answered, even if we have given up on it; so there are few, and few listings.
+ */
+#define WORKERS			8
+#define WORKERS_LISTING		2
+
+struct op;
+
+struct worker {
+	struct ike *ike;
+	struct vici *vici;	/* NULL if not connected */
+	bool listing;		/* what it is, or was last, used for */
+	bool registered;	/* for list-sa events */
+};
+
+/* A CHILD_SA that went down and whose cause is not known yet. */
+struct down {
+	struct down *next;
+	struct cause_child child;	/* its names are the copies below */
+	char *conn, *name;
+	uint8_t proto;
+	int64_t due;
+};
+
+struct ike {
+	uv_loop_t *loop;
+	struct ike_events ev;
+	void *arg;
+	char *path;		/* NULL: the stock places */
+	const char *path_tried;	/* the socket in use, or the one that should be there */
+	int64_t settle_ms, timeout_ms, backoff_min_ms, backoff_max_ms;
+
+	bool freed;
+	int handles;
+	uv_timer_t timer;	/* connecting, and asking for connections */
+	uv_fs_event_t fs;	/* the directory of a socket that is not there */
+	uv_timer_t soon;	/* callbacks that must come from the loop; causes that wait */
+
+	enum daemon_state state;
+	char why[WHY_MAX];
+	int64_t backoff_ms;
+	char *version;
+	pid_t pid;
+	uint64_t starttime;
+	unsigned int setup;	/* requests of the set-up not yet answered */
+	bool checked;		/* it is the right daemon, events are registered */
+
+	struct vici *events, *query;
+	struct worker worker[WORKERS];
+	struct op *op;		/* all that are under way */
+	struct op *failed;	/* those whose callback waits for the loop */
+
+	struct ike_conns conns;
+	uint64_t conns_hash;
+	int64_t conns_since;	/* unchanged since; CLOCK_BOOTTIME ms */
+	bool conns_asked;
+	bool conns_again;	/* something changed since */
+
+	uint64_t updown;
+	int64_t discarded_at;	/* LONG_AGO if never */
+	struct causes causes;
+	struct down *down, **down_last;
+	unsigned int ndown;
+};
+
+/* CLOCK_BOOTTIME ms. */
+int64_t ike_vici_now(void);
+
+/* ike_vici.c */
+void ike_vici_lost(struct ike *ike, int err, const char *what);
+void ike_vici_set_state(struct ike *ike, enum daemon_state state, const char *why);
+void ike_vici_ask_conns(struct ike *ike);	/* now */
+void ike_vici_arm_soon(struct ike *ike);
+
+/* ike_vici_peer.c */
+uint64_t ike_vici_process_start(pid_t pid);
+bool ike_vici_same_namespace(pid_t pid, char *why, size_t size);
+
+/* ike_vici_op.c */
+void ike_vici_op_deliver_failed(struct ike *ike);
+int ike_vici_new_conns(struct ike *ike, struct ike_conns *conns, uint64_t hash);
+void ike_vici_op_cancel(struct ike *ike, int err);
+
+/* ike_vici_event.c */
+extern const char *const ike_vici_event_names[];
+void ike_vici_event(struct ike *ike, struct vici_str name, const uint8_t *msg, size_t len);
+void ike_vici_resolve_downs(struct ike *ike, bool lost);
+int64_t ike_vici_downs_due(const struct ike *ike);
+void ike_vici_downs_drop(struct ike *ike);
+
+#endif
