@@ -11,17 +11,16 @@
 #include "ktap.h"
 #include "fmt.h"
 
-#define ARGS_MAX	40
-#define RUN_LIMIT_S	20
+#define ARGS_MAX 40
+#define RUN_LIMIT_S 20
 
 struct result {
-	int status;		/* of exit, or 128 + signal */
+	int status; /* of exit, or 128 + signal */
 	char out[8192];
 	char err[8192];
 };
 
-__attribute__((unused))
-static void read_file(int fd, char *buf, size_t size)
+__attribute__((unused)) static void read_file(int fd, char *buf, size_t size)
 {
 	ssize_t n = pread(fd, buf, size - 1, 0);
 
@@ -29,8 +28,7 @@ static void read_file(int fd, char *buf, size_t size)
 	close(fd);
 }
 
-__attribute__((unused))
-static int temp_file(void)
+__attribute__((unused)) static int temp_file(void)
 {
 	char path[] = "/tmp/invspi-test-XXXXXX";
 	int fd = mkstemp(path);
@@ -41,8 +39,7 @@ static int temp_file(void)
 	return fd;
 }
 
-__attribute__((unused))
-static void run_invspi(char *const argv[], struct result *r)
+__attribute__((unused)) static void run_invspi(char *const argv[], struct result *r)
 {
 	const char *program = getenv("INVSPI");
 	int out = temp_file(), err = temp_file(), status;

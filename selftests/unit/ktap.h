@@ -18,15 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 static FILE *ktap_out;
 static char *ktap_text;
 static size_t ktap_size;
 static unsigned int ktap_cases, ktap_failures;
 
-__attribute__((unused, format(printf, 2, 3)))
-static bool ktap_ok(bool ok, const char *format, ...)
+__attribute__((unused, format(printf, 2, 3))) static bool ktap_ok(bool ok, const char *format, ...)
 {
 	va_list ap;
 
@@ -44,8 +43,7 @@ static bool ktap_ok(bool ok, const char *format, ...)
 	return ok;
 }
 
-__attribute__((unused))
-static bool ktap_int(const char *name, long long expected, long long actual)
+__attribute__((unused)) static bool ktap_int(const char *name, long long expected, long long actual)
 {
 	bool ok = ktap_ok(expected == actual, "%s", name);
 
@@ -55,8 +53,8 @@ static bool ktap_int(const char *name, long long expected, long long actual)
 }
 
 /* NULL is a value too. */
-__attribute__((unused))
-static bool ktap_str(const char *name, const char *expected, const char *actual)
+__attribute__((unused)) static bool ktap_str(const char *name, const char *expected,
+					     const char *actual)
 {
 	bool ok = expected && actual ? !strcmp(expected, actual) : expected == actual;
 
@@ -68,8 +66,8 @@ static bool ktap_str(const char *name, const char *expected, const char *actual)
 }
 
 /* @actual must contain @expected. */
-__attribute__((unused))
-static bool ktap_has(const char *name, const char *expected, const char *actual)
+__attribute__((unused)) static bool ktap_has(const char *name, const char *expected,
+					     const char *actual)
 {
 	bool ok = ktap_ok(strstr(actual, expected) != NULL, "%s", name);
 
@@ -78,8 +76,7 @@ static bool ktap_has(const char *name, const char *expected, const char *actual)
 	return ok;
 }
 
-__attribute__((unused))
-static int ktap_done(void)
+__attribute__((unused)) static int ktap_done(void)
 {
 	printf("TAP version 13\n1..%u\n", ktap_cases);
 	if (ktap_out)

@@ -6,13 +6,13 @@
  */
 #include "cmdline.h"
 
-#define ANY	-1	/* anything but a usage error */
+#define ANY -1 /* anything but a usage error */
 
 struct row {
-	const char *args;	/* divided at blanks; '_' stands for a blank */
+	const char *args; /* divided at blanks; '_' stands for a blank */
 	int status;
-	const char *out;	/* NULL: stdout is empty */
-	const char *err;	/* NULL: stderr is empty */
+	const char *out; /* NULL: stdout is empty */
+	const char *err; /* NULL: stderr is empty */
 };
 
 static const struct row rows[] = {
@@ -65,7 +65,8 @@ static const struct row rows[] = {
 
 	/* selectors */
 	{ "flow show src 192.0.2.0/24 dst 198.51.100.1 spi 0xb761863e proto esp state desync"
-	  " encap espinudp sport 4500", ANY, "", "" },
+	  " encap espinudp sport 4500",
+	  ANY, "", "" },
 	{ "flow show src 2001:db8::/32 dst 2001:db8::1 pro a st n en none", ANY, "", "" },
 	{ "flow show spi 0xB761863E(3076621886)", ANY, "", "" },
 	{ "flow show src", 2, NULL, "\"src\" needs a value" },
@@ -104,7 +105,8 @@ static const struct row rows[] = {
 	{ "config set colour 5", 2, NULL, "unknown key \"colour\"" },
 
 	/* the daemon */
-	{ "--control /nonexistent/sock status", 1, NULL, "cannot reach invspid at /nonexistent/sock" },
+	{ "--control /nonexistent/sock status", 1, NULL,
+	  "cannot reach invspid at /nonexistent/sock" },
 	{ "--control /dev/null status", 1, NULL, "is invspid running" },
 	{ "hold add", 2, NULL, "needs the name of a connection, or all" },
 	{ "hold del", 2, NULL, "needs the name of a connection, or all" },
@@ -144,7 +146,8 @@ static void run_row(const struct row *row)
 	if (row->status == ANY) {
 		ktap_ok(r.status == 0 || r.status == 1, "invspi %s # status %d", name, r.status);
 		/* Either an answer or a reason, never silence about a failure. */
-		ktap_ok(r.status == 0 || (*r.err && !*r.out), "invspi %s: a failure says why", name);
+		ktap_ok(r.status == 0 || (*r.err && !*r.out), "invspi %s: a failure says why",
+			name);
 		return;
 	}
 	if (!ktap_int(name, row->status, r.status))

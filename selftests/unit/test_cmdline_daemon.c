@@ -10,22 +10,22 @@
 
 #include "cmdline.h"
 
-#define STATUS_ANSWER \
+#define STATUS_ANSWER                                                                            \
 	"{\"ok\":true,\"status\":{\"mode\":\"recover\",\"ike\":{\"state\":\"ready\",\"sas\":2}," \
 	"\"dry_run\":false,\"error\":null}}\n"
-#define EXPLAIN_ANSWER \
-	"{\"ok\":true,\"flows\":[{\"src\":\"192.0.2.1\",\"dst\":\"198.51.100.2\"," \
+#define EXPLAIN_ANSWER                                                              \
+	"{\"ok\":true,\"flows\":[{\"src\":\"192.0.2.1\",\"dst\":\"198.51.100.2\","  \
 	"\"spi\":\"0xb761863e\",\"grade\":\"lost in kernel\",\"action\":\"rekey\"," \
-	"\"why\":\"the daemon lists it\",\"blocked\":null," \
+	"\"why\":\"the daemon lists it\",\"blocked\":null,"                         \
 	"\"evidence\":{\"inbound\":\"there\",\"desync\":true}}]}\n"
-#define HOLDS_ANSWER \
+#define HOLDS_ANSWER                                                                          \
 	"{\"ok\":true,\"holds\":[{\"conn\":\"net-a\",\"since\":\"2026-01-02T03:04:05.000Z\"," \
 	"\"until\":null,\"reason\":\"works\\u001b[2J\"},{\"conn\":\"net-b\",\"since\":\"x\"," \
 	"\"until\":null,\"reason\":\"\"}]}\n"
 
 struct row {
 	const char *args[10];
-	const char *request;	/* NULL: none arrives */
+	const char *request; /* NULL: none arrives */
 	const char *answer;
 	int status;
 	const char *out;
@@ -33,46 +33,101 @@ struct row {
 };
 
 static const struct row rows[] = {
-	{ { "status" }, "{\"command\":\"status\"}\n", STATUS_ANSWER, 0,
-	  "mode recover\nike:\n    state ready\n    sas 2\ndry_run no\nerror -\n", "" },
+	{ { "status" },
+	  "{\"command\":\"status\"}\n",
+	  STATUS_ANSWER,
+	  0,
+	  "mode recover\nike:\n    state ready\n    sas 2\ndry_run no\nerror -\n",
+	  "" },
 	{ { "-j", "status" }, "{\"command\":\"status\"}\n", STATUS_ANSWER, 0, STATUS_ANSWER, "" },
-	{ { "hold" }, "{\"command\":\"hold-show\"}\n", HOLDS_ANSWER, 0,
+	{ { "hold" },
+	  "{\"command\":\"hold-show\"}\n",
+	  HOLDS_ANSWER,
+	  0,
 	  "conn net-a since 2026-01-02T03:04:05.000Z until - reason works\\x1b[2J\n"
-	  "conn net-b since x until - reason \"\"\n", "" },
-	{ { "hold", "show", "net-b" }, "{\"command\":\"hold-show\"}\n", HOLDS_ANSWER, 0,
-	  "conn net-b since x until - reason \"\"\n", "" },
-	{ { "hold", "show" }, "{\"command\":\"hold-show\"}\n", "{\"ok\":true,\"holds\":[]}\n", 0,
-	  "nothing is on hold\n", "" },
-	{ { "hold", "add", "net-a" }, "{\"command\":\"hold-add\",\"conn\":\"net-a\"}\n",
-	  "{\"ok\":true}\n", 0, "", "" },
+	  "conn net-b since x until - reason \"\"\n",
+	  "" },
+	{ { "hold", "show", "net-b" },
+	  "{\"command\":\"hold-show\"}\n",
+	  HOLDS_ANSWER,
+	  0,
+	  "conn net-b since x until - reason \"\"\n",
+	  "" },
+	{ { "hold", "show" },
+	  "{\"command\":\"hold-show\"}\n",
+	  "{\"ok\":true,\"holds\":[]}\n",
+	  0,
+	  "nothing is on hold\n",
+	  "" },
+	{ { "hold", "add", "net-a" },
+	  "{\"command\":\"hold-add\",\"conn\":\"net-a\"}\n",
+	  "{\"ok\":true}\n",
+	  0,
+	  "",
+	  "" },
 	{ { "hold", "a", "all", "reason", "new line\n", "for", "90m" },
 	  "{\"command\":\"hold-add\",\"conn\":\"all\",\"reason\":\"new line\\n\",\"seconds\":5400}\n",
-	  "{\"ok\":true}\n", 0, "", "" },
-	{ { "-j", "hold", "add", "all" }, "{\"command\":\"hold-add\",\"conn\":\"all\"}\n",
-	  "{\"ok\":true}\n", 0, "{\"ok\":true}\n", "" },
-	{ { "hold", "del", "net-a" }, "{\"command\":\"hold-del\",\"conn\":\"net-a\"}\n",
-	  "{\"ok\":false,\"error\":\"net-a is not on hold\"}\n", 1, "",
+	  "{\"ok\":true}\n",
+	  0,
+	  "",
+	  "" },
+	{ { "-j", "hold", "add", "all" },
+	  "{\"command\":\"hold-add\",\"conn\":\"all\"}\n",
+	  "{\"ok\":true}\n",
+	  0,
+	  "{\"ok\":true}\n",
+	  "" },
+	{ { "hold", "del", "net-a" },
+	  "{\"command\":\"hold-del\",\"conn\":\"net-a\"}\n",
+	  "{\"ok\":false,\"error\":\"net-a is not on hold\"}\n",
+	  1,
+	  "",
 	  "invspi: invspid: net-a is not on hold\n" },
-	{ { "explain" }, "{\"command\":\"explain\"}\n", EXPLAIN_ANSWER, 0,
+	{ { "explain" },
+	  "{\"command\":\"explain\"}\n",
+	  EXPLAIN_ANSWER,
+	  0,
 	  "src 192.0.2.1 dst 198.51.100.2 spi 0xb761863e grade \"lost in kernel\" action rekey "
-	  "why \"the daemon lists it\" blocked -\n    evidence: inbound there desync yes\n", "" },
-	{ { "explain", "src", "2001:DB8::1", "spi", "3076621886", "pro", "esp", "dst", "192.0.2.1" },
+	  "why \"the daemon lists it\" blocked -\n    evidence: inbound there desync yes\n",
+	  "" },
+	{ { "explain", "src", "2001:DB8::1", "spi", "3076621886", "pro", "esp", "dst",
+	    "192.0.2.1" },
 	  "{\"command\":\"explain\",\"src\":\"2001:db8::1\",\"spi\":\"0xb761863e\",\"proto\":\"esp\","
-	  "\"dst\":\"192.0.2.1\"}\n", "{\"ok\":true,\"flows\":[]}\n", 0, "no flow to explain\n", "" },
+	  "\"dst\":\"192.0.2.1\"}\n",
+	  "{\"ok\":true,\"flows\":[]}\n",
+	  0,
+	  "no flow to explain\n",
+	  "" },
 
 	/* answers that are none */
-	{ { "status" }, "{\"command\":\"status\"}\n", "", 1, "",
+	{ { "status" },
+	  "{\"command\":\"status\"}\n",
+	  "",
+	  1,
+	  "",
 	  "invspi: invspid closed the connection without an answer\n" },
 	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":tr", 1, "", "not a JSON object" },
 	{ { "status" }, "{\"command\":\"status\"}\n", "[1]\n", 1, "", "not a JSON object" },
 	{ { "status" }, "{\"command\":\"status\"}\n", "{}\n", 1, "", "refused without a reason" },
-	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":1,\"status\":{}}\n", 1, "",
+	{ { "status" },
+	  "{\"command\":\"status\"}\n",
+	  "{\"ok\":1,\"status\":{}}\n",
+	  1,
+	  "",
 	  "refused without a reason" },
 	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":true}\n", 1, "", "has no \"status\"" },
-	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":true,\"status\":\"\xff\"}\n", 1, "",
+	{ { "status" },
+	  "{\"command\":\"status\"}\n",
+	  "{\"ok\":true,\"status\":\"\xff\"}\n",
+	  1,
+	  "",
 	  "not a JSON object" },
-	{ { "status" }, "{\"command\":\"status\"}\n",
-	  "{\"ok\":false,\"error\":\"\\u001b[31mred\"}\n", 1, "", "\\x1b[31mred" },
+	{ { "status" },
+	  "{\"command\":\"status\"}\n",
+	  "{\"ok\":false,\"error\":\"\\u001b[31mred\"}\n",
+	  1,
+	  "",
+	  "\\x1b[31mred" },
 	{ { "explain" }, "{\"command\":\"explain\"}\n", "{\"ok\":true,\"flows\":7}\n", 0, "", "" },
 };
 
@@ -137,8 +192,8 @@ static void run_row(size_t number, const struct row *row)
 /* A listener that never answers, and nobody behind a socket. */
 static void test_dead(void)
 {
-	char *argv[] = { (char *)"invspi", (char *)"--control", address.sun_path,
-			 (char *)"status", NULL };
+	char *argv[] = { (char *)"invspi", (char *)"--control", address.sun_path, (char *)"status",
+			 NULL };
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char longpath[300];
 	struct result r;

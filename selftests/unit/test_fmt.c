@@ -25,17 +25,24 @@ static void test_escape(void)
 		{ IN("a\0b"), "a\\x00b", "a\\x00b", "a\\u0000b" },
 		{ IN("\x7f"), "\\x7f", "\\x7f", "\\u007f" },
 		{ IN("M\xc3\xbcller"), "M\xc3\xbcller", "M\xc3\xbcller", "M\xc3\xbcller" },
-		{ IN("\xf0\x9f\x98\x80"), "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
+		{ IN("\xf0\x9f\x98\x80"), "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80",
+		  "\xf0\x9f\x98\x80" },
 		{ IN("\xff"), "\\xff", "\\xff", "\\\\xff" },
 		{ IN("\xc3"), "\\xc3", "\\xc3", "\\\\xc3" },
-		{ IN("\xc3(" ), "\\xc3(", "\\xc3(", "\\\\xc3(" },
+		{ IN("\xc3("), "\\xc3(", "\\xc3(", "\\\\xc3(" },
 		{ IN("\xc0\xaf"), "\\xc0\\xaf", "\\xc0\\xaf", "\\\\xc0\\\\xaf" },
-		{ IN("\xe0\x80\xaf"), "\\xe0\\x80\\xaf", "\\xe0\\x80\\xaf", "\\\\xe0\\\\x80\\\\xaf" },
-		{ IN("\xed\xa0\x80"), "\\xed\\xa0\\x80", "\\xed\\xa0\\x80", "\\\\xed\\\\xa0\\\\x80" },
+		{ IN("\xe0\x80\xaf"), "\\xe0\\x80\\xaf", "\\xe0\\x80\\xaf",
+		  "\\\\xe0\\\\x80\\\\xaf" },
+		{ IN("\xed\xa0\x80"), "\\xed\\xa0\\x80", "\\xed\\xa0\\x80",
+		  "\\\\xed\\\\xa0\\\\x80" },
 		{ IN("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80", "\\xf4\\x90\\x80\\x80",
 		  "\\\\xf4\\\\x90\\\\x80\\\\x80" },
-		{ IN("\xc2\x9b" "2J"), "\\xc2\\x9b2J", "\\xc2\\x9b2J", "\\u009b2J" },
-		{ IN("a\xe2\x80\xae" "b"), "a\\xe2\\x80\\xaeb", "a\\xe2\\x80\\xaeb", "a\\u202eb" },
+		{ IN("\xc2\x9b"
+		     "2J"),
+		  "\\xc2\\x9b2J", "\\xc2\\x9b2J", "\\u009b2J" },
+		{ IN("a\xe2\x80\xae"
+		     "b"),
+		  "a\\xe2\\x80\\xaeb", "a\\xe2\\x80\\xaeb", "a\\u202eb" },
 		{ IN("\xe2\x80\xa8"), "\\xe2\\x80\\xa8", "\\xe2\\x80\\xa8", "\\u2028" },
 #undef IN
 	};
@@ -100,8 +107,7 @@ static void test_json_round_trip(void)
 		fmt_object_end(&f);
 		fclose(out);
 		root = json_loads(text, 0, NULL);
-		if (!root || (c < 128 &&
-			      strcmp(json_string_value(json_object_get(root, "v")), in)))
+		if (!root || (c < 128 && strcmp(json_string_value(json_object_get(root, "v")), in)))
 			ok = ktap_ok(false, "byte 0x%02x as JSON: %s", c, text);
 		json_decref(root);
 		free(text);
@@ -208,9 +214,16 @@ static void test_age(void)
 		uint64_t ms;
 		const char *text;
 	} t[] = {
-		{ 0, "0.000s" }, { 250, "0.250s" }, { 9999, "9.999s" }, { 12345, "12.3s" },
-		{ 59999, "59.9s" }, { 60000, "1m00s" }, { 307000, "5m07s" },
-		{ 3600000, "1h00m" }, { 11520000, "3h12m" }, { 86400000, "1d00h" },
+		{ 0, "0.000s" },
+		{ 250, "0.250s" },
+		{ 9999, "9.999s" },
+		{ 12345, "12.3s" },
+		{ 59999, "59.9s" },
+		{ 60000, "1m00s" },
+		{ 307000, "5m07s" },
+		{ 3600000, "1h00m" },
+		{ 11520000, "3h12m" },
+		{ 86400000, "1d00h" },
 		{ UINT64_MAX, "213503982334d14h" },
 	};
 	char buf[FMT_AGE_LEN];
@@ -222,7 +235,9 @@ static void test_age(void)
 
 static void test_addr(void)
 {
-	union invspi_addr a = { .b = { 192, 0, 2, 1 } };
+	union invspi_addr a = {
+		.b = { 192, 0, 2, 1 },
+	};
 	char buf[FMT_ADDR_LEN];
 
 	ktap_str("IPv4", "192.0.2.1", fmt_addr(buf, AF_INET, &a));

@@ -16,7 +16,7 @@
 #include "nl.h"
 #include "nl_sock.h"
 
-#define ROOM	4096
+#define ROOM 4096
 
 static char *guarded_page;
 
@@ -41,7 +41,8 @@ struct attrs {
 
 static void put(struct attrs *a, unsigned int type, const void *data, size_t len)
 {
-	struct nlattr nla = { .nla_len = (uint16_t)(sizeof(nla) + len), .nla_type = (uint16_t)type };
+	struct nlattr nla = { .nla_len = (uint16_t)(sizeof(nla) + len),
+			      .nla_type = (uint16_t)type };
 
 	memset(a->data + a->len, 0, NLA_ALIGN(sizeof(nla) + len));
 	memcpy(a->data + a->len, &nla, sizeof(nla));
@@ -87,10 +88,10 @@ static void put_flow(struct attrs *a, bool v6)
 	static const uint8_t dst6[16] = { 0x20, 1, 0xd, 0xb8, [15] = 2 };
 	static const uint8_t src4[4] = { 192, 0, 2, 1 }, dst4[4] = { 198, 51, 100, 2 };
 
-	put(a, v6 ? XFRM_INVSPI_A_FLOW_SRC6 : XFRM_INVSPI_A_FLOW_SRC4,
-	    v6 ? src6 : src4, v6 ? 16 : 4);
-	put(a, v6 ? XFRM_INVSPI_A_FLOW_DST6 : XFRM_INVSPI_A_FLOW_DST4,
-	    v6 ? dst6 : dst4, v6 ? 16 : 4);
+	put(a, v6 ? XFRM_INVSPI_A_FLOW_SRC6 : XFRM_INVSPI_A_FLOW_SRC4, v6 ? src6 : src4,
+	    v6 ? 16 : 4);
+	put(a, v6 ? XFRM_INVSPI_A_FLOW_DST6 : XFRM_INVSPI_A_FLOW_DST4, v6 ? dst6 : dst4,
+	    v6 ? 16 : 4);
 	put_u8(a, XFRM_INVSPI_A_FLOW_PROTO, IPPROTO_ESP);
 	put_u32(a, XFRM_INVSPI_A_FLOW_SPI, htonl(0xb761863e));
 	put_u32(a, XFRM_INVSPI_A_FLOW_ENCAP_TYPE, XFRM_INVSPI_ENCAP_ESPINUDP);
@@ -110,14 +111,13 @@ static void put_flow(struct attrs *a, bool v6)
 static bool flow_right(const struct invspi_flow *f, bool v6)
 {
 	return f->family == (v6 ? AF_INET6 : AF_INET) && f->proto == IPPROTO_ESP &&
-	       f->src.b[v6 ? 15 : 3] == 1 && f->dst.b[v6 ? 15 : 3] == 2 &&
-	       (v6 || !f->src.b[4]) &&
+	       f->src.b[v6 ? 15 : 3] == 1 && f->dst.b[v6 ? 15 : 3] == 2 && (v6 || !f->src.b[4]) &&
 	       f->spi == 0xb761863e && f->encap_type == XFRM_INVSPI_ENCAP_ESPINUDP &&
-	       f->sport == 4501 && f->dport == 4500 && f->packets == 10 &&
-	       f->bytes == UINT64_MAX && f->reasons[0] == 1 && f->reasons[1] == 2 &&
-	       f->reasons[2] == 3 && f->reasons[3] == 4 && f->first_age_ms == 5000 &&
-	       f->last_age_ms == 20 && f->ifindex == 3 && f->last_seq == 77 &&
-	       f->mark == 0x2a && f->state == XFRM_INVSPI_FLOW_STATE_DESYNC;
+	       f->sport == 4501 && f->dport == 4500 && f->packets == 10 && f->bytes == UINT64_MAX &&
+	       f->reasons[0] == 1 && f->reasons[1] == 2 && f->reasons[2] == 3 &&
+	       f->reasons[3] == 4 && f->first_age_ms == 5000 && f->last_age_ms == 20 &&
+	       f->ifindex == 3 && f->last_seq == 77 && f->mark == 0x2a &&
+	       f->state == XFRM_INVSPI_FLOW_STATE_DESYNC;
 }
 
 static int parse_flow(const struct attrs *a, struct invspi_flow *f, struct invspi_err *err)
@@ -308,16 +308,17 @@ static void test_stats(void)
 	ktap_int("statistics are taken", 0,
 		 invspi_nl_parse_stats(guarded(a.data, a.len), a.len, &st, NULL));
 	ktap_ok(st.packets[0] == 100 && st.packets[3] == 103 && st.ipv4[1] == 201 &&
-		st.ipv6[2] == 302, "reasons are right");
+			st.ipv6[2] == 302,
+		"reasons are right");
 	ktap_ok(st.flows == XFRM_INVSPI_A_STATS_FLOWS &&
-		st.flows_max == XFRM_INVSPI_A_STATS_FLOWS_MAX &&
-		st.evicted_flows == XFRM_INVSPI_A_STATS_EVICTED_FLOWS &&
-		st.evicted_packets == XFRM_INVSPI_A_STATS_EVICTED_PACKETS &&
-		st.deleted_packets == XFRM_INVSPI_A_STATS_DELETED_PACKETS &&
-		st.untracked_packets == XFRM_INVSPI_A_STATS_UNTRACKED_PACKETS &&
-		st.log_suppressed == XFRM_INVSPI_A_STATS_LOG_SUPPRESSED &&
-		st.events_sent == XFRM_INVSPI_A_STATS_EVENTS_SENT &&
-		st.events_suppressed == XFRM_INVSPI_A_STATS_EVENTS_SUPPRESSED,
+			st.flows_max == XFRM_INVSPI_A_STATS_FLOWS_MAX &&
+			st.evicted_flows == XFRM_INVSPI_A_STATS_EVICTED_FLOWS &&
+			st.evicted_packets == XFRM_INVSPI_A_STATS_EVICTED_PACKETS &&
+			st.deleted_packets == XFRM_INVSPI_A_STATS_DELETED_PACKETS &&
+			st.untracked_packets == XFRM_INVSPI_A_STATS_UNTRACKED_PACKETS &&
+			st.log_suppressed == XFRM_INVSPI_A_STATS_LOG_SUPPRESSED &&
+			st.events_sent == XFRM_INVSPI_A_STATS_EVENTS_SENT &&
+			st.events_suppressed == XFRM_INVSPI_A_STATS_EVENTS_SUPPRESSED,
 		"every total is its own attribute");
 	put_u32(&a, XFRM_INVSPI_A_STATS_EVICTED_FLOWS, 1);
 	ktap_int("a total of 32 bits is refused", -EBADMSG,
@@ -394,9 +395,10 @@ static void test_extack(void)
 	refuse(&r, req, ERANGE, &tlvs, NLM_F_CAPPED | NLM_F_ACK_TLVS);
 	rc = nl_extack_text(r.nlh, req, "config-set", ERANGE, &err);
 	ktap_int("the errno comes back", -ERANGE, rc);
-	ktap_str("text, attribute and bounds",
-		 "config-set: integer out of range, attribute flows-max, allowed 16 to 1048576 (Numerical result out of range)",
-		 err.text);
+	ktap_str(
+		"text, attribute and bounds",
+		"config-set: integer out of range, attribute flows-max, allowed 16 to 1048576 (Numerical result out of range)",
+		err.text);
 
 	r.nlh->nlmsg_flags = NLM_F_CAPPED;
 	nl_extack_text(r.nlh, req, "config-set", ERANGE, &err);
@@ -412,7 +414,16 @@ static void test_extack(void)
 		 "config-set: Invalid argument, missing attribute idle-ms", err.text);
 
 	nl_extack_text(r.nlh, req, "config-set", EPERM, &err);
+	r.nlh->nlmsg_flags = NLM_F_CAPPED;
+	nl_extack_text(r.nlh, req, "config-set", EPERM, &err);
 	ktap_has("permission", "CAP_NET_ADMIN is needed, run as root", err.text);
+
+	tlvs.len = 0;
+	put(&tlvs, NLMSGERR_ATTR_MSG, "only lower", sizeof("only lower"));
+	refuse(&r, req, EPERM, &tlvs, NLM_F_CAPPED | NLM_F_ACK_TLVS);
+	nl_extack_text(r.nlh, req, "config-set", EPERM, &err);
+	ktap_str("the module's own refusal", "config-set: only lower (Operation not permitted)",
+		 err.text);
 
 	tlvs.len = 0;
 	put(&tlvs, NLMSGERR_ATTR_MSG, "evil\x1b[2J", 9);

@@ -211,9 +211,9 @@ static void test_keyword(void)
 		const char *s;
 		int rc;
 	} t[] = {
-		{ "show", 0 }, { "sh", 0 }, { "set", 1 }, { "se", 1 },
-		{ "s", -EINVAL }, { "sta", -EINVAL }, { "stat", 3 }, { "statu", 2 },
-		{ "", -EINVAL }, { "SHOW", -EINVAL }, { "showx", -EINVAL },
+		{ "show", 0 },	  { "sh", 0 },	       { "set", 1 },	     { "se", 1 },
+		{ "s", -EINVAL }, { "sta", -EINVAL },  { "stat", 3 },	     { "statu", 2 },
+		{ "", -EINVAL },  { "SHOW", -EINVAL }, { "showx", -EINVAL },
 	};
 	struct invspi_err err;
 	size_t i;
@@ -235,12 +235,10 @@ static void test_addr(void)
 	int family;
 
 	ktap_int("IPv4", 0, parse_addr("192.0.2.1", &family, &a, &err));
-	ktap_ok(family == AF_INET && a.b[0] == 192 && a.b[3] == 1 && !a.b[4],
-		"IPv4 bytes");
+	ktap_ok(family == AF_INET && a.b[0] == 192 && a.b[3] == 1 && !a.b[4], "IPv4 bytes");
 	ktap_int("IPv6", 0, parse_addr("2001:db8::1", &family, &a, &err));
 	ktap_ok(family == AF_INET6 && a.b[0] == 0x20 && a.b[15] == 1, "IPv6 bytes");
-	ktap_int("a prefix is no address", -EINVAL,
-		 parse_addr("192.0.2.0/24", &family, &a, &err));
+	ktap_int("a prefix is no address", -EINVAL, parse_addr("192.0.2.0/24", &family, &a, &err));
 	ktap_has("quoted", "\"192.0.2.0/24\"", err.text);
 	ktap_int("without a text", -EINVAL, parse_addr("x", &family, &a, NULL));
 }

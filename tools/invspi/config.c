@@ -8,10 +8,10 @@
 #include "invspi.h"
 #include "parse.h"
 
-#define KEYS_MAX	16
-#define KEY_LEN		32
+#define KEYS_MAX 16
+#define KEY_LEN 32
 
-const char config_usage[] =
+static const char config_usage[] =
 	"Usage: invspi config [ show ]\n"
 	"       invspi config set KEY VALUE [ KEY VALUE ]...\n"
 	"KEY := { flows-max | desync-packets | log-rate | events-rate |\n"
@@ -133,7 +133,7 @@ int config_main(struct invspi *inv, struct args *args)
 		{ "show", config_show },
 		{ "list", config_show },
 		{ "set", config_set },
-		{ NULL, NULL }
+		{ NULL, NULL },
 	};
 
 	return run_command(inv, args, commands, config_usage, config_show);

@@ -13,8 +13,8 @@
 #include "control.h"
 
 /* "explain" may wait for a listing of the IKE daemon. */
-#define ANSWER_TIMEOUT_S	30
-#define ANSWER_MAX		(64u << 20)
+#define ANSWER_TIMEOUT_S 30
+#define ANSWER_MAX (64u << 20)
 
 static int connect_error(const char *path, int code, struct invspi_err *err)
 {
@@ -24,8 +24,8 @@ static int connect_error(const char *path, int code, struct invspi_err *err)
 		hint = "; is invspid running, and with this socket?";
 	else if (code == EACCES || code == EPERM)
 		hint = "; run as root";
-	return invspi_err_set(err, code, "cannot reach invspid at %s: %s%s", path,
-			      strerror(code), hint);
+	return invspi_err_set(err, code, "cannot reach invspid at %s: %s%s", path, strerror(code),
+			      hint);
 }
 
 static int open_socket(const char *path, struct invspi_err *err)
@@ -36,9 +36,9 @@ static int open_socket(const char *path, struct invspi_err *err)
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return invspi_err_set(err, ENAMETOOLONG,
-				      "the socket's path \"%s\" is longer than %zu bytes",
-				      path, sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
+				      "the socket's path \"%s\" is longer than %zu bytes", path,
+				      sizeof(addr.sun_path) - 1);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -95,8 +95,7 @@ static int receive_line(int fd, char **buf, size_t *len, struct invspi_err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
-			return invspi_err_set(err, ETIMEDOUT,
-					      "invspid did not answer within %d s",
+			return invspi_err_set(err, ETIMEDOUT, "invspid did not answer within %d s",
 					      ANSWER_TIMEOUT_S);
 		if (n < 0)
 			return invspi_err_set(err, errno, "cannot read invspid's answer: %s",
@@ -108,8 +107,7 @@ static int receive_line(int fd, char **buf, size_t *len, struct invspi_err *err)
 	}
 }
 
-static int parse_answer(const char *buf, size_t len, json_t **answer,
-			struct invspi_err *err)
+static int parse_answer(const char *buf, size_t len, json_t **answer, struct invspi_err *err)
 {
 	json_error_t where;
 	const char *why;
@@ -117,7 +115,8 @@ static int parse_answer(const char *buf, size_t len, json_t **answer,
 	int rc = 0;
 
 	if (!len)
-		return invspi_err_set(err, EPROTO, "invspid closed the connection without an answer");
+		return invspi_err_set(err, EPROTO,
+				      "invspid closed the connection without an answer");
 	root = json_loadb(buf, len, JSON_REJECT_DUPLICATES, &where);
 	if (!json_is_object(root)) {
 		rc = invspi_err_set(err, EPROTO, "invspid's answer is not a JSON object: %s",
@@ -134,8 +133,7 @@ static int parse_answer(const char *buf, size_t len, json_t **answer,
 	return rc;
 }
 
-int control_call(const char *path, json_t *request, json_t **answer,
-		 struct invspi_err *err)
+int control_call(const char *path, json_t *request, json_t **answer, struct invspi_err *err)
 {
 	char *line = NULL, *text = NULL, *buf = NULL;
 	size_t len;

@@ -17,7 +17,6 @@
  * Return: 0, or a negative errno: -EREMOTEIO with the daemon's own text if it
  * refused.
  */
-int control_call(const char *path, json_t *request, json_t **answer,
-		 struct invspi_err *err);
+int control_call(const char *path, json_t *request, json_t **answer, struct invspi_err *err);
 
 #endif /* INVSPI_CONTROL_H */

@@ -10,16 +10,17 @@
 #include "parse.h"
 #include "render.h"
 
-#define HOLD_MAX_MS	(UINT64_C(3650) * 86400000)
+#define HOLD_MAX_MS (UINT64_C(3650) * 86400000)
 
-const char status_usage[] = "Usage: invspi status\n";
-const char hold_usage[] =
+static const char status_usage[] = "Usage: invspi status\n";
+static const char hold_usage[] =
 	"Usage: invspi hold [ show [ CONN | all ] ]\n"
 	"       invspi hold add { CONN | all } [ for DURATION ] [ reason TEXT ]\n"
 	"       invspi hold del { CONN | all }\n"
 	"DURATION := NUMBER{ s | m | h | d }\n";
-const char explain_usage[] =
-	"Usage: invspi explain [ src ADDRESS ] [ dst ADDRESS ] [ spi SPI ] [ proto { esp | ah } ]\n";
+static const char explain_usage[] =
+	"Usage: invspi explain [ src ADDRESS ] [ dst ADDRESS ] [ spi SPI ]\n"
+	"                      [ proto { esp | ah } ]\n";
 
 /* Takes the reference of @request; prints member @key of the answer, if any. */
 static int ask(struct invspi *inv, json_t *request, const char *key, const char *none)
@@ -68,7 +69,7 @@ int status_main(struct invspi *inv, struct args *args)
 {
 	static const struct command commands[] = {
 		{ "show", status },
-		{ NULL, NULL }
+		{ NULL, NULL },
 	};
 
 	return run_command(inv, args, commands, status_usage, status);
@@ -175,18 +176,14 @@ static int hold_show(struct invspi *inv, struct args *args)
 int hold_main(struct invspi *inv, struct args *args)
 {
 	static const struct command commands[] = {
-		{ "add", hold_add },
-		{ "delete", hold_del },
-		{ "show", hold_show },
-		{ "list", hold_show },
-		{ NULL, NULL }
+		{ "add", hold_add },   { "delete", hold_del }, { "show", hold_show },
+		{ "list", hold_show }, { NULL, NULL },
 	};
 
 	return run_command(inv, args, commands, hold_usage, hold_show);
 }
 
-static int put_selector(json_t *request, const char *key, const char *value,
-			struct invspi_err *err)
+static int put_selector(json_t *request, const char *key, const char *value, struct invspi_err *err)
 {
 	static const char *const protos[] = { "esp", "ah", NULL };
 	char text[FMT_ADDR_LEN];

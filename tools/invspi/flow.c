@@ -4,7 +4,7 @@
 
 #include "invspi.h"
 
-const char flow_usage[] =
+static const char flow_usage[] =
 	"Usage: invspi flow [ show [ SELECTORS ] ]\n"
 	"       invspi flow delete SELECTORS\n"
 	"       invspi flow flush [ SELECTORS ]\n"
@@ -20,9 +20,11 @@ struct listing {
 /* Only when there is something to print: a failed dump leaves no half an array. */
 static void begin(struct listing *list)
 {
-	if (!list->begun)
-		fmt_array(&list->inv->out, NULL);
+	if (list->begun)
+		return;
 	list->begun = true;
+	list->inv->now_ms = fmt_now_ms();
+	fmt_array(&list->inv->out, NULL);
 }
 
 static int print_cb(const struct invspi_flow *flow, void *arg)
@@ -42,8 +44,8 @@ static int flow_show(struct invspi *inv, struct args *args)
 	struct invspi_nl *nl;
 	int rc;
 
-	if (parse_selectors(args, &filter, &rc))
-		return rc;
+	if (parse_selectors(args, &filter))
+		return EXIT_USAGE;
 	if (invspi_nl_open(&nl, &err))
 		return failed(&err);
 	rc = invspi_nl_flow_dump(nl, &filter, print_cb, &list, &err);
@@ -77,35 +79,31 @@ static int do_delete(const struct invspi_filter *filter, bool may_be_none)
 static int flow_delete(struct invspi *inv, struct args *args)
 {
 	struct invspi_filter filter;
-	int rc;
 
 	(void)inv;
-	if (parse_selectors(args, &filter, &rc))
-		return rc;
+	if (parse_selectors(args, &filter))
+		return EXIT_USAGE;
 	if (!filter.set)
-		return usage_error(args, "\"flow delete\" needs a selector; to delete all: invspi flow flush");
+		return usage_error(
+			args, "\"flow delete\" needs a selector; to delete all: invspi flow flush");
 	return do_delete(&filter, false);
 }
 
 static int flow_flush(struct invspi *inv, struct args *args)
 {
 	struct invspi_filter filter;
-	int rc;
 
 	(void)inv;
-	if (parse_selectors(args, &filter, &rc))
-		return rc;
+	if (parse_selectors(args, &filter))
+		return EXIT_USAGE;
 	return do_delete(&filter, true);
 }
 
 int flow_main(struct invspi *inv, struct args *args)
 {
 	static const struct command commands[] = {
-		{ "show", flow_show },
-		{ "list", flow_show },
-		{ "delete", flow_delete },
-		{ "flush", flow_flush },
-		{ NULL, NULL }
+		{ "show", flow_show },	 { "list", flow_show }, { "delete", flow_delete },
+		{ "flush", flow_flush }, { NULL, NULL },
 	};
 
 	return run_command(inv, args, commands, flow_usage, flow_show);

@@ -21,11 +21,13 @@ enum exit_code {
  * @out: stdout, as text or JSON
  * @details: -s, more of everything in text
  * @control: path of invspid's socket
+ * @now_ms: when the kernel said what is about to be printed; ages count from it
  */
 struct invspi {
 	struct fmt out;
 	bool details;
 	const char *control;
+	int64_t now_ms;
 };
 
 /**
@@ -64,11 +66,10 @@ int run_command(struct invspi *inv, struct args *args, const struct command *com
 		const char *usage, command_fn otherwise);
 
 /* select.c */
-int parse_selectors(struct args *args, struct invspi_filter *filter, int *exit_code);
+int parse_selectors(struct args *args, struct invspi_filter *filter);
 
 /* print.c */
-void print_flow(struct invspi *inv, const char *event, bool resync,
-		const struct invspi_flow *flow);
+void print_flow(struct invspi *inv, const char *event, bool resync, const struct invspi_flow *flow);
 
 /* one for each object */
 int flow_main(struct invspi *inv, struct args *args);
@@ -78,13 +79,5 @@ int monitor_main(struct invspi *inv, struct args *args);
 int status_main(struct invspi *inv, struct args *args);
 int hold_main(struct invspi *inv, struct args *args);
 int explain_main(struct invspi *inv, struct args *args);
-
-extern const char flow_usage[];
-extern const char stats_usage[];
-extern const char config_usage[];
-extern const char monitor_usage[];
-extern const char status_usage[];
-extern const char hold_usage[];
-extern const char explain_usage[];
 
 #endif /* INVSPI_INVSPI_H */

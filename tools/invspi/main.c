@@ -11,8 +11,8 @@
 #include "parse.h"
 #include "version.h"
 
-#define CONTROL_PATH	"/run/invspid.sock"
-#define COMMANDS_MAX	16
+#define CONTROL_PATH "/run/invspid.sock"
+#define COMMANDS_MAX 16
 
 static const char usage[] =
 	"Usage: invspi [ OPTIONS ] OBJECT { COMMAND | help }\n"
@@ -22,14 +22,10 @@ static const char usage[] =
 	"                    --control PATH | -V[ersion] | -h[elp] }\n";
 
 static const struct command objects[] = {
-	{ "flow", flow_main },
-	{ "stats", stats_main },
-	{ "config", config_main },
-	{ "monitor", monitor_main },
-	{ "status", status_main },
-	{ "hold", hold_main },
-	{ "explain", explain_main },
-	{ NULL, NULL }
+	{ "flow", flow_main },	     { "stats", stats_main },
+	{ "config", config_main },   { "monitor", monitor_main },
+	{ "status", status_main },   { "hold", hold_main },
+	{ "explain", explain_main }, { NULL, NULL },
 };
 
 int failed(const struct invspi_err *err)
@@ -48,8 +44,7 @@ int usage_error(const struct args *args, const char *format, ...)
 	va_end(ap);
 	fmt_escape_line(line, sizeof(line), raw, strlen(raw));
 	fprintf(stderr, "invspi: %s\nTry `invspi %s%shelp'.\n", line,
-		args && args->object ? args->object : "",
-		args && args->object ? " " : "");
+		args && args->object ? args->object : "", args && args->object ? " " : "");
 	return EXIT_USAGE;
 }
 
@@ -109,7 +104,7 @@ static int parse_options(int argc, char **argv, struct invspi *inv, const char *
 		{ "Version", no_argument, NULL, 'V' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 }
+		{ NULL, 0, NULL, 0 },
 	};
 	enum fmt_mode mode = FMT_TEXT;
 	int opt;
@@ -148,13 +143,16 @@ static int parse_options(int argc, char **argv, struct invspi *inv, const char *
 }
 
 /* Whatever was written must have arrived, else a full disk looks like success. */
-static int close_output(int rc)
+static int close_output(const struct invspi *inv, int rc)
 {
+	int error = inv->out.error;
+
 	errno = 0;
-	if (!fflush(stdout) && !ferror(stdout))
+	if (fflush(stdout) || ferror(stdout))
+		error = error ? error : errno ? errno : EIO;
+	if (!error)
 		return rc;
-	fprintf(stderr, "invspi: cannot write the output: %s\n",
-		strerror(errno ? errno : EIO));
+	fprintf(stderr, "invspi: cannot write the output: %s\n", strerror(error));
 	return rc ? rc : EXIT_FAILED;
 }
 
@@ -168,11 +166,11 @@ int main(int argc, char **argv)
 
 	rc = parse_options(argc, argv, &inv, &netns);
 	if (rc >= 0)
-		return close_output(rc);
+		return close_output(&inv, rc);
 	if (netns && netns_enter(netns, &err))
 		return failed(&err);
 
 	args.argc = argc - optind;
 	args.argv = argv + optind;
-	return close_output(run_command(&inv, &args, objects, usage, NULL));
+	return close_output(&inv, run_command(&inv, &args, objects, usage, NULL));
 }

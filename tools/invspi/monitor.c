@@ -11,7 +11,7 @@
 
 #include "invspi.h"
 
-const char monitor_usage[] = "Usage: invspi monitor\n";
+static const char monitor_usage[] = "Usage: invspi monitor\n";
 
 struct monitor {
 	struct invspi *inv;
@@ -23,6 +23,7 @@ static void print_event(struct monitor *m, const char *event, bool resync,
 {
 	int rc;
 
+	m->inv->now_ms = fmt_now_ms();
 	print_flow(m->inv, event, resync, flow);
 	rc = fmt_line(&m->inv->out);
 	if (rc)
@@ -39,8 +40,8 @@ static int table_cb(const struct invspi_flow *flow, void *arg)
 	struct monitor *m = arg;
 	bool desync = flow->state == XFRM_INVSPI_FLOW_STATE_DESYNC;
 
-	print_event(m, invspi_event_name(desync ? INVSPI_EVENT_DESYNC : INVSPI_EVENT_NEW),
-		    true, flow);
+	print_event(m, invspi_event_name(desync ? INVSPI_EVENT_DESYNC : INVSPI_EVENT_NEW), true,
+		    flow);
 	return m->write_error;
 }
 
@@ -55,7 +56,7 @@ static int monitor_loop(struct monitor *m, struct invspi_events *ev, struct invs
 {
 	struct pollfd fds[2] = {
 		{ .fd = invspi_events_fd(ev), .events = POLLIN },
-		{ .fd = STDOUT_FILENO },	/* only for POLLERR: the reader has gone */
+		{ .fd = STDOUT_FILENO }, /* only for POLLERR: the reader has gone */
 	};
 	int rc;
 
@@ -101,7 +102,9 @@ static int monitor(struct invspi *inv, struct args *args)
 
 int monitor_main(struct invspi *inv, struct args *args)
 {
-	static const struct command commands[] = { { NULL, NULL } };
+	static const struct command commands[] = {
+		{ NULL, NULL },
+	};
 
 	return run_command(inv, args, commands, monitor_usage, monitor);
 }

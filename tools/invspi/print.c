@@ -21,11 +21,9 @@ static const char *or_unknown(const char *name)
 	return name ? name : "unknown";
 }
 
-static int64_t time_of(uint64_t age_ms)
+static int64_t time_of(const struct invspi *inv, uint64_t age_ms)
 {
-	int64_t now = fmt_now_ms();
-
-	return age_ms > (uint64_t)now ? 0 : now - (int64_t)age_ms;
+	return age_ms > (uint64_t)inv->now_ms ? 0 : inv->now_ms - (int64_t)age_ms;
 }
 
 static void json_flow(struct invspi *inv, const char *event, bool resync,
@@ -48,8 +46,8 @@ static void json_flow(struct invspi *inv, const char *event, bool resync,
 	fmt_string(f, "spi", NULL, spi);
 	fmt_number(f, "packets", NULL, flow->packets);
 	fmt_number(f, "bytes", NULL, flow->bytes);
-	fmt_string(f, "first_seen", NULL, fmt_time(when, time_of(flow->first_age_ms)));
-	fmt_string(f, "last_seen", NULL, fmt_time(when, time_of(flow->last_age_ms)));
+	fmt_string(f, "first_seen", NULL, fmt_time(when, time_of(inv, flow->first_age_ms)));
+	fmt_string(f, "last_seen", NULL, fmt_time(when, time_of(inv, flow->last_age_ms)));
 	if (name)
 		fmt_string(f, "ifname", NULL, name);
 	else
@@ -109,8 +107,8 @@ static void text_flow(struct invspi *inv, const char *sep, const struct invspi_f
 	if (!inv->details)
 		return;
 	fmt_text(f, " last_seq %" PRIu32 " mark 0x%" PRIx32, flow->last_seq, flow->mark);
-	fmt_text(f, "%sfirst_seen %s", sep, fmt_time(when, time_of(flow->first_age_ms)));
-	fmt_text(f, " last_seen %s", fmt_time(when, time_of(flow->last_age_ms)));
+	fmt_text(f, "%sfirst_seen %s", sep, fmt_time(when, time_of(inv, flow->first_age_ms)));
+	fmt_text(f, " last_seen %s", fmt_time(when, time_of(inv, flow->last_age_ms)));
 }
 
 /**
@@ -118,8 +116,7 @@ static void text_flow(struct invspi *inv, const char *sep, const struct invspi_f
  * @event: of `monitor', which wants one line; else NULL
  * @resync: the event was made up from the table after an overrun
  */
-void print_flow(struct invspi *inv, const char *event, bool resync,
-		const struct invspi_flow *flow)
+void print_flow(struct invspi *inv, const char *event, bool resync, const struct invspi_flow *flow)
 {
 	char when[FMT_TIME_LEN];
 
@@ -128,7 +125,7 @@ void print_flow(struct invspi *inv, const char *event, bool resync,
 		return;
 	}
 	if (event)
-		fmt_text(&inv->out, "%s %s%s ", fmt_time(when, fmt_now_ms()), event,
+		fmt_text(&inv->out, "%s %s%s ", fmt_time(when, inv->now_ms), event,
 			 resync ? " (re-read)" : "");
 	text_flow(inv, event ? " " : "\n    ", flow);
 	if (!event)

@@ -12,9 +12,9 @@
 
 #include "render.h"
 
-#define INDENT	4
+#define INDENT 4
 
-static bool is_plain(const json_t *v)
+static bool is_plain(json_t *v)
 {
 	return !json_is_object(v) && !json_is_array(v);
 }
@@ -24,7 +24,7 @@ static bool needs_quotes(const char *s)
 	return !*s || strpbrk(s, " \t\"") != NULL;
 }
 
-static void put_plain(struct fmt *f, const json_t *v)
+static void put_plain(struct fmt *f, json_t *v)
 {
 	const char *s;
 
@@ -51,13 +51,16 @@ static void put_plain(struct fmt *f, const json_t *v)
 	}
 }
 
-static void put_line_of(struct fmt *f, const json_t *object)
+static void put_line_of(struct fmt *f, json_t *object)
 {
 	bool first = true;
 	const char *key;
+	void *it;
 	json_t *v;
 
-	json_object_foreach((json_t *)object, key, v) {
+	for (it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
+		key = json_object_iter_key(it);
+		v = json_object_iter_value(it);
 		if (!is_plain(v))
 			continue;
 		fmt_string(f, FMT_NO_KEY, first ? "%s " : " %s ", key);
@@ -66,17 +69,20 @@ static void put_line_of(struct fmt *f, const json_t *object)
 	}
 }
 
-static void put_value(struct fmt *f, const json_t *v, int indent);
+static void put_value(struct fmt *f, json_t *v, int indent);
 
-static void put_element(struct fmt *f, const json_t *object, int indent)
+static void put_element(struct fmt *f, json_t *object, int indent)
 {
 	const char *key;
+	void *it;
 	json_t *v;
 
 	fmt_text(f, "%*s", indent, "");
 	put_line_of(f, object);
 	fmt_text(f, "\n");
-	json_object_foreach((json_t *)object, key, v) {
+	for (it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
+		key = json_object_iter_key(it);
+		v = json_object_iter_value(it);
 		if (is_plain(v))
 			continue;
 		fmt_text(f, "%*s", indent + INDENT, "");
@@ -92,10 +98,11 @@ static void put_element(struct fmt *f, const json_t *object, int indent)
 }
 
 /* The rest of a line that begins with a key. */
-static void put_value(struct fmt *f, const json_t *v, int indent)
+static void put_value(struct fmt *f, json_t *v, int indent)
 {
-	const json_t *element;
+	json_t *element;
 	const char *key;
+	void *it;
 	json_t *member;
 	size_t i;
 
@@ -105,7 +112,9 @@ static void put_value(struct fmt *f, const json_t *v, int indent)
 		fmt_text(f, "\n");
 	} else if (json_is_object(v)) {
 		fmt_text(f, ":\n");
-		json_object_foreach((json_t *)v, key, member) {
+		for (it = json_object_iter(v); it; it = json_object_iter_next(v, it)) {
+			key = json_object_iter_key(it);
+			member = json_object_iter_value(it);
 			fmt_text(f, "%*s", indent + INDENT, "");
 			fmt_string(f, FMT_NO_KEY, "%s", key);
 			put_value(f, member, indent + INDENT);
@@ -114,7 +123,7 @@ static void put_value(struct fmt *f, const json_t *v, int indent)
 		fmt_text(f, " -\n");
 	} else {
 		fmt_text(f, ":\n");
-		json_array_foreach((json_t *)v, i, element) {
+		json_array_foreach(v, i, element) {
 			if (json_is_object(element)) {
 				put_element(f, element, indent + INDENT);
 			} else {
@@ -125,28 +134,30 @@ static void put_value(struct fmt *f, const json_t *v, int indent)
 	}
 }
 
-void render(struct invspi *inv, const json_t *answer, const json_t *what,
-	    const char *none)
+void render(struct invspi *inv, json_t *answer, json_t *what, const char *none)
 {
 	struct fmt *f = &inv->out;
-	const json_t *element;
+	json_t *element;
 	const char *key;
+	void *it;
 	json_t *v;
 	size_t i;
 
 	if (fmt_is_json(f)) {
-		json_dumpf(answer, f->out, f->mode == FMT_JSON_PRETTY ?
-			   JSON_INDENT(4) : JSON_COMPACT);
+		json_dumpf(answer, f->out,
+			   f->mode == FMT_JSON_PRETTY ? JSON_INDENT(4) : JSON_COMPACT);
 		fmt_line(f);
 	} else if (json_is_object(what)) {
-		json_object_foreach((json_t *)what, key, v) {
+		for (it = json_object_iter(what); it; it = json_object_iter_next(what, it)) {
+			key = json_object_iter_key(it);
+			v = json_object_iter_value(it);
 			fmt_string(f, FMT_NO_KEY, "%s", key);
 			put_value(f, v, 0);
 		}
 	} else if (json_is_array(what)) {
 		if (!json_array_size(what))
 			fmt_text(f, "%s\n", none);
-		json_array_foreach((json_t *)what, i, element) {
+		json_array_foreach(what, i, element) {
 			if (json_is_object(element))
 				put_element(f, element, 0);
 		}

@@ -12,7 +12,6 @@
  * @what: the part of it that a person wants to read
  * @none: what to write for an empty array
  */
-void render(struct invspi *inv, const json_t *answer, const json_t *what,
-	    const char *none);
+void render(struct invspi *inv, json_t *answer, json_t *what, const char *none);
 
 #endif /* INVSPI_RENDER_H */

@@ -8,12 +8,10 @@
 
 enum selector { SEL_SRC, SEL_DST, SEL_SPI, SEL_PROTO, SEL_STATE, SEL_ENCAP, SEL_SPORT };
 
-static const char *const selectors[] = {
-	"src", "dst", "spi", "proto", "state", "encap", "sport", NULL
-};
+static const char *const selectors[] = { "src",	  "dst",   "spi",   "proto",
+					 "state", "encap", "sport", NULL };
 
-static int set_prefix(const char *value, struct invspi_filter *f, bool src,
-		      struct invspi_err *err)
+static int set_prefix(const char *value, struct invspi_filter *f, bool src, struct invspi_err *err)
 {
 	struct invspi_prefix p;
 	int rc;
@@ -22,9 +20,9 @@ static int set_prefix(const char *value, struct invspi_filter *f, bool src,
 	if (rc)
 		return rc;
 	if (f->set & (INVSPI_FILTER_SRC | INVSPI_FILTER_DST) && f->family != p.family)
-		return invspi_err_set(err, EINVAL,
-				      "\"%s\" is of another address family than the prefix before it",
-				      value);
+		return invspi_err_set(
+			err, EINVAL,
+			"\"%s\" is of another address family than the prefix before it", value);
 	f->family = p.family;
 	if (src) {
 		f->src = p.addr;
@@ -40,7 +38,8 @@ static int set_encap(const char *value, struct invspi_filter *f, struct invspi_e
 {
 	static const char *const words[] = { "espinudp", "espintcp", "none", NULL };
 	static const uint32_t types[] = {
-		XFRM_INVSPI_ENCAP_ESPINUDP, XFRM_INVSPI_ENCAP_ESPINTCP,
+		XFRM_INVSPI_ENCAP_ESPINUDP,
+		XFRM_INVSPI_ENCAP_ESPINTCP,
 		XFRM_INVSPI_ENCAP_NONE,
 	};
 	int i = parse_keyword(value, "encapsulation", words, err);
@@ -84,15 +83,14 @@ static int set_selector(enum selector sel, const char *value, struct invspi_filt
 
 /**
  * parse_selectors() - take all words that are left
- * @exit_code: set on failure, after telling why
  *
- * Return: 0 or -1.
+ * Return: EXIT_FINE, or EXIT_USAGE after telling why.
  */
-int parse_selectors(struct args *args, struct invspi_filter *filter, int *exit_code)
+int parse_selectors(struct args *args, struct invspi_filter *filter)
 {
 	static const uint32_t bits[] = {
-		[SEL_SRC] = INVSPI_FILTER_SRC, [SEL_DST] = INVSPI_FILTER_DST,
-		[SEL_SPI] = INVSPI_FILTER_SPI, [SEL_PROTO] = INVSPI_FILTER_PROTO,
+		[SEL_SRC] = INVSPI_FILTER_SRC,	   [SEL_DST] = INVSPI_FILTER_DST,
+		[SEL_SPI] = INVSPI_FILTER_SPI,	   [SEL_PROTO] = INVSPI_FILTER_PROTO,
 		[SEL_STATE] = INVSPI_FILTER_STATE, [SEL_ENCAP] = INVSPI_FILTER_ENCAP,
 		[SEL_SPORT] = INVSPI_FILTER_SPORT,
 	};
@@ -101,37 +99,25 @@ int parse_selectors(struct args *args, struct invspi_filter *filter, int *exit_c
 	int sel;
 
 	memset(filter, 0, sizeof(*filter));
-	*exit_code = EXIT_USAGE;
 	while ((word = next_arg(args))) {
 		sel = parse_keyword(word, "selector", selectors, &err);
-		if (sel < 0) {
-			usage_error(args, "%s", err.text);
-			return -1;
-		}
-		if (filter->set & bits[sel]) {
-			usage_error(args, "selector \"%s\" is given twice", selectors[sel]);
-			return -1;
-		}
+		if (sel < 0)
+			return usage_error(args, "%s", err.text);
+		if (filter->set & bits[sel])
+			return usage_error(args, "selector \"%s\" is given twice", selectors[sel]);
 		value = next_arg(args);
-		if (!value) {
-			usage_error(args, "selector \"%s\" needs a value", selectors[sel]);
-			return -1;
-		}
-		if (set_selector(sel, value, filter, &err)) {
-			usage_error(args, "%s", err.text);
-			return -1;
-		}
+		if (!value)
+			return usage_error(args, "selector \"%s\" needs a value", selectors[sel]);
+		if (set_selector(sel, value, filter, &err))
+			return usage_error(args, "%s", err.text);
 		filter->set |= bits[sel];
 	}
 	if (!(filter->set & INVSPI_FILTER_SPORT))
-		return 0;
+		return EXIT_FINE;
 	/* Only ESP in UDP has ports. */
-	if (!(filter->set & INVSPI_FILTER_ENCAP))
-		filter->encap_type = XFRM_INVSPI_ENCAP_ESPINUDP;
-	else if (filter->encap_type != XFRM_INVSPI_ENCAP_ESPINUDP) {
-		usage_error(args, "\"sport\" goes with \"encap espinudp\" only");
-		return -1;
-	}
+	if (filter->set & INVSPI_FILTER_ENCAP && filter->encap_type != XFRM_INVSPI_ENCAP_ESPINUDP)
+		return usage_error(args, "\"sport\" goes with \"encap espinudp\" only");
+	filter->encap_type = XFRM_INVSPI_ENCAP_ESPINUDP;
 	filter->set |= INVSPI_FILTER_ENCAP;
-	return 0;
+	return EXIT_FINE;
 }

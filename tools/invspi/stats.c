@@ -4,7 +4,7 @@
 
 #include "invspi.h"
 
-const char stats_usage[] = "Usage: invspi stats [ show ]\n";
+static const char stats_usage[] = "Usage: invspi stats [ show ]\n";
 
 static void print_reasons(struct fmt *f, const char *key, bool all,
 			  const uint64_t reasons[INVSPI_REASONS])
@@ -56,8 +56,7 @@ static int stats_show(struct invspi *inv, struct args *args)
 		   st.untracked_packets);
 	fmt_number(f, "log_suppressed", "log_suppressed %" PRIu64, st.log_suppressed);
 	fmt_number(f, "events_sent", " events_sent %" PRIu64, st.events_sent);
-	fmt_number(f, "events_suppressed", " events_suppressed %" PRIu64,
-		   st.events_suppressed);
+	fmt_number(f, "events_suppressed", " events_suppressed %" PRIu64, st.events_suppressed);
 	fmt_object_end(f);
 	fmt_line(f);
 	return EXIT_FINE;
@@ -68,7 +67,7 @@ int stats_main(struct invspi *inv, struct args *args)
 	static const struct command commands[] = {
 		{ "show", stats_show },
 		{ "list", stats_show },
-		{ NULL, NULL }
+		{ NULL, NULL },
 	};
 
 	return run_command(inv, args, commands, stats_usage, stats_show);

@@ -22,15 +22,12 @@ static size_t utf8_len(const unsigned char *s, size_t len, uint32_t *cp)
 	if (c < 0x80) {
 		*cp = c;
 		return 1;
-	} else if (c >= 0xc2 && c <= 0xdf) {
-		n = 2, min = 0x80, c &= 0x1f;
-	} else if (c >= 0xe0 && c <= 0xef) {
-		n = 3, min = 0x800, c &= 0x0f;
-	} else if (c >= 0xf0 && c <= 0xf4) {
-		n = 4, min = 0x10000, c &= 0x07;
-	} else {
-		return 0;
 	}
+	if (c < 0xc2 || c > 0xf4)
+		return 0;
+	n = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+	min = n == 2 ? 0x80 : n == 3 ? 0x800 : 0x10000;
+	c &= 0xff >> (n + 1);
 	if (len < n)
 		return 0;
 	for (i = 1; i < n; i++) {
@@ -47,13 +44,20 @@ static size_t utf8_len(const unsigned char *s, size_t len, uint32_t *cp)
 /* Characters that change how the rest of the line is read. */
 static bool unsafe(uint32_t cp)
 {
-	return cp < 0x20 || (cp >= 0x7f && cp <= 0x9f) ||
-	       cp == 0x061c ||				/* Arabic letter mark */
-	       (cp >= 0x200b && cp <= 0x200f) ||	/* zero width, LRM, RLM */
-	       (cp >= 0x2028 && cp <= 0x202e) ||	/* separators, bidi */
-	       (cp >= 0x2060 && cp <= 0x206f) ||	/* invisible, isolates */
-	       cp == 0xfeff ||				/* byte order mark */
-	       (cp >= 0xfff9 && cp <= 0xfffb);		/* annotations */
+	static const uint32_t ranges[][2] = {
+		{ 0x00, 0x1f },	    { 0x7f, 0x9f }, { 0x061c, 0x061c }, /* Arabic letter mark */
+		{ 0x200b, 0x200f }, /* zero width, left-to-right mark and its like */
+		{ 0x2028, 0x202e }, /* separators, overrides of direction */
+		{ 0x2060, 0x206f }, /* invisible, isolates */
+		{ 0xfeff, 0xfeff }, /* byte order mark */
+		{ 0xfff9, 0xfffb }, /* annotations */
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (cp >= ranges[i][0] && cp <= ranges[i][1])
+			return true;
+	return false;
 }
 
 enum style { STYLE_VALUE, STYLE_LINE, STYLE_JSON };
@@ -62,8 +66,8 @@ enum style { STYLE_VALUE, STYLE_LINE, STYLE_JSON };
  * Writes what stands for the @n bytes at @s, which are the character @cp or,
  * if not @valid, one stray byte. Return: its length.
  */
-static size_t escape_one(char piece[20], const unsigned char *s, size_t n,
-			 uint32_t cp, bool valid, enum style style)
+static size_t escape_one(char piece[20], const unsigned char *s, size_t n, uint32_t cp, bool valid,
+			 enum style style)
 {
 	size_t len = 0, k;
 
@@ -78,13 +82,12 @@ static size_t escape_one(char piece[20], const unsigned char *s, size_t n,
 	if (valid && style == STYLE_JSON)
 		return snprintf(piece, 20, "\\u%04x", cp);
 	for (k = 0; k < n; k++)
-		len += snprintf(piece + len, 20 - len, "%s\\x%02x",
-				style == STYLE_JSON ? "\\" : "", s[k]);
+		len += snprintf(piece + len, 20 - len, "%s\\x%02x", style == STYLE_JSON ? "\\" : "",
+				s[k]);
 	return len;
 }
 
-static size_t escape(char *dst, size_t size, const char *src, size_t len,
-		     enum style style)
+static size_t escape(char *dst, size_t size, const char *src, size_t len, enum style style)
 {
 	const unsigned char *s = (const unsigned char *)src;
 	size_t need = 0, used = 0, i, n, plen;

@@ -5,7 +5,7 @@
 
 #include "flow.h"
 
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 const struct invspi_config_key invspi_config_keys[] = {
 	{ "flows-max", XFRM_INVSPI_A_CONFIG_FLOWS_MAX, false },
@@ -83,8 +83,7 @@ bool invspi_flow_same(const struct invspi_flow *a, const struct invspi_flow *b)
 {
 	size_t len = a->family == AF_INET ? 4 : 16;
 
-	return a->family == b->family && a->proto == b->proto &&
-	       a->spi == b->spi && a->encap_type == b->encap_type &&
-	       a->sport == b->sport && !memcmp(a->src.b, b->src.b, len) &&
-	       !memcmp(a->dst.b, b->dst.b, len);
+	return a->family == b->family && a->proto == b->proto && a->spi == b->spi &&
+	       a->encap_type == b->encap_type && a->sport == b->sport &&
+	       !memcmp(a->src.b, b->src.b, len) && !memcmp(a->dst.b, b->dst.b, len);
 }

@@ -21,17 +21,12 @@ enum invspi_reason {
 	INVSPI_REASONS
 };
 
-enum invspi_event {
-	INVSPI_EVENT_NEW,
-	INVSPI_EVENT_DESYNC,
-	INVSPI_EVENT_CEASED,
-	INVSPI_EVENTS
-};
+enum invspi_event { INVSPI_EVENT_NEW, INVSPI_EVENT_DESYNC, INVSPI_EVENT_CEASED, INVSPI_EVENTS };
 
 union invspi_addr {
 	struct in_addr v4;
 	struct in6_addr v6;
-	uint8_t b[16];		/* for IPv4 all but the first four are 0 */
+	uint8_t b[16]; /* for IPv4 all but the first four are 0 */
 };
 
 /**
@@ -75,13 +70,13 @@ struct invspi_flow {
 };
 
 /* Bits of invspi_filter.set */
-#define INVSPI_FILTER_SRC	0x01
-#define INVSPI_FILTER_DST	0x02
-#define INVSPI_FILTER_PROTO	0x04
-#define INVSPI_FILTER_SPI	0x08
-#define INVSPI_FILTER_ENCAP	0x10
-#define INVSPI_FILTER_SPORT	0x20
-#define INVSPI_FILTER_STATE	0x40
+#define INVSPI_FILTER_SRC 0x01
+#define INVSPI_FILTER_DST 0x02
+#define INVSPI_FILTER_PROTO 0x04
+#define INVSPI_FILTER_SPI 0x08
+#define INVSPI_FILTER_ENCAP 0x10
+#define INVSPI_FILTER_SPORT 0x20
+#define INVSPI_FILTER_STATE 0x40
 
 /**
  * struct invspi_filter - which flows; every member counts only if in @set
@@ -135,7 +130,7 @@ struct invspi_config {
 	uint32_t value[XFRM_INVSPI_A_CONFIG_MAX + 1];
 };
 
-#define INVSPI_CONFIG_BIT(attr)	(1u << (attr))
+#define INVSPI_CONFIG_BIT(attr) (1u << (attr))
 
 /**
  * struct invspi_config_key - one setting

@@ -10,7 +10,7 @@
 
 #include "fmt.h"
 
-#define YEAR_9999_MS	INT64_C(253402300799999)
+#define YEAR_9999_MS INT64_C(253402300799999)
 
 void fmt_init(struct fmt *f, FILE *out, enum fmt_mode mode)
 {
@@ -24,9 +24,9 @@ int fmt_line(struct fmt *f)
 	f->comma[0] = false;
 	fputc('\n', f->out);
 	errno = 0;
-	if (fflush(f->out) || ferror(f->out))
-		return errno ? -errno : -EIO;
-	return 0;
+	if (!f->error && (fflush(f->out) || ferror(f->out)))
+		f->error = errno ? errno : EIO;
+	return -f->error;
 }
 
 static void json_indent(struct fmt *f)
@@ -48,9 +48,8 @@ static void json_lead(struct fmt *f, const char *key)
 	f->comma[f->depth] = true;
 	if (f->depth)
 		json_indent(f);
-	if (key) {
+	if (key)
 		fprintf(f->out, f->mode == FMT_JSON_PRETTY ? "\"%s\": " : "\"%s\":", key);
-	}
 }
 
 static void json_open(struct fmt *f, const char *key, char bracket)
@@ -209,14 +208,11 @@ const char *fmt_age(char buf[FMT_AGE_LEN], uint64_t ms)
 	uint64_t s = ms / 1000;
 
 	if (s < 10)
-		snprintf(buf, FMT_AGE_LEN, "%" PRIu64 ".%03us", s,
-			 (unsigned int)(ms % 1000));
+		snprintf(buf, FMT_AGE_LEN, "%" PRIu64 ".%03us", s, (unsigned int)(ms % 1000));
 	else if (s < 60)
-		snprintf(buf, FMT_AGE_LEN, "%" PRIu64 ".%us", s,
-			 (unsigned int)(ms % 1000 / 100));
+		snprintf(buf, FMT_AGE_LEN, "%" PRIu64 ".%us", s, (unsigned int)(ms % 1000 / 100));
 	else if (s < 3600)
-		snprintf(buf, FMT_AGE_LEN, "%" PRIu64 "m%02us", s / 60,
-			 (unsigned int)(s % 60));
+		snprintf(buf, FMT_AGE_LEN, "%" PRIu64 "m%02us", s / 60, (unsigned int)(s % 60));
 	else if (s < 86400)
 		snprintf(buf, FMT_AGE_LEN, "%" PRIu64 "h%02um", s / 3600,
 			 (unsigned int)(s / 60 % 60));
@@ -226,8 +222,7 @@ const char *fmt_age(char buf[FMT_AGE_LEN], uint64_t ms)
 	return buf;
 }
 
-const char *fmt_addr(char buf[FMT_ADDR_LEN], int family,
-		     const union invspi_addr *addr)
+const char *fmt_addr(char buf[FMT_ADDR_LEN], int family, const union invspi_addr *addr)
 {
 	if (!inet_ntop(family, addr->b, buf, FMT_ADDR_LEN))
 		snprintf(buf, FMT_ADDR_LEN, "?");

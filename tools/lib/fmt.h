@@ -21,15 +21,17 @@ enum fmt_mode {
 	FMT_JSON_PRETTY,
 };
 
-#define FMT_DEPTH_MAX	16
+#define FMT_DEPTH_MAX 16
 
 /**
  * struct fmt - an output; initialise with fmt_init()
+ * @error: errno of the first failed fmt_line(), or 0
  * @comma: per level, whether a value was written there
  */
 struct fmt {
 	FILE *out;
 	enum fmt_mode mode;
+	int error;
 	unsigned int depth;
 	bool comma[FMT_DEPTH_MAX];
 };
@@ -59,7 +61,7 @@ void fmt_array_end(struct fmt *f);
  * %s (strings, escaped) or one PRIu64 (numbers) for text mode, or NULL to
  * leave it out there; a @key of FMT_NO_KEY leaves it out of the JSON.
  */
-#define FMT_NO_KEY	((const char *)-1)
+#define FMT_NO_KEY ((const char *)-1)
 void fmt_string(struct fmt *f, const char *key, const char *text, const char *value);
 void fmt_number(struct fmt *f, const char *key, const char *text, uint64_t value);
 void fmt_bool(struct fmt *f, const char *key, const char *text, bool value);
@@ -68,8 +70,7 @@ void fmt_null(struct fmt *f, const char *key);
 /**
  * fmt_text() - write something in text mode only
  */
-void fmt_text(struct fmt *f, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void fmt_text(struct fmt *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /**
  * fmt_escape() - make bytes from outside safe to show
@@ -100,9 +101,9 @@ size_t fmt_escape_line(char *dst, size_t size, const char *src, size_t len);
  */
 size_t fmt_escape_json(char *dst, size_t size, const char *src, size_t len);
 
-#define FMT_TIME_LEN	sizeof("2026-01-02T03:04:05.678Z")
-#define FMT_AGE_LEN	24
-#define FMT_ADDR_LEN	46
+#define FMT_TIME_LEN sizeof("2026-01-02T03:04:05.678Z")
+#define FMT_AGE_LEN 24
+#define FMT_ADDR_LEN 46
 
 /**
  * fmt_time() - RFC 3339 in UTC with milliseconds
@@ -123,7 +124,6 @@ const char *fmt_age(char buf[FMT_AGE_LEN], uint64_t ms);
 /**
  * fmt_addr() - address of @family as text
  */
-const char *fmt_addr(char buf[FMT_ADDR_LEN], int family,
-		     const union invspi_addr *addr);
+const char *fmt_addr(char buf[FMT_ADDR_LEN], int family, const union invspi_addr *addr);
 
 #endif /* INVSPI_LIB_FMT_H */

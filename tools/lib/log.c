@@ -10,7 +10,7 @@
 #include "fmt.h"
 #include "log.h"
 
-#define LINE_MAX_LEN	2048
+#define LINE_MAX_LEN 2048
 
 static enum { TO_STDERR, TO_JOURNAL, TO_SYSLOG } target = TO_STDERR;
 static int max_level = LOG_INFO;
@@ -58,10 +58,9 @@ bool log_enabled(int level)
 static const char *level_name(int level)
 {
 	static const char *const names[] = {
-		[LOG_EMERG] = "emergency", [LOG_ALERT] = "alert",
-		[LOG_CRIT] = "critical", [LOG_ERR] = "error",
-		[LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
-		[LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+		[LOG_EMERG] = "emergency", [LOG_ALERT] = "alert",     [LOG_CRIT] = "critical",
+		[LOG_ERR] = "error",	   [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+		[LOG_INFO] = "info",	   [LOG_DEBUG] = "debug",
 	};
 
 	return names[level & LOG_PRIMASK];
@@ -81,8 +80,8 @@ void log_msg(int level, const char *format, ...)
 
 	switch (target) {
 	case TO_STDERR:
-		fprintf(stderr, "%s %s: %s: %s\n", fmt_time(when, fmt_now_ms()),
-			program, level_name(level), line);
+		fprintf(stderr, "%s %s: %s: %s\n", fmt_time(when, fmt_now_ms()), program,
+			level_name(level), line);
 		break;
 	case TO_JOURNAL:
 		fprintf(stderr, "<%d>%s\n", level & LOG_PRIMASK, line);

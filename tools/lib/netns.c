@@ -9,7 +9,7 @@
 
 #include "netns.h"
 
-#define NETNS_DIR	"/run/netns"
+#define NETNS_DIR "/run/netns"
 
 int netns_enter(const char *name, struct invspi_err *err)
 {
@@ -17,9 +17,9 @@ int netns_enter(const char *name, struct invspi_err *err)
 	int fd, n, rc = 0;
 
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
-		return invspi_err_set(err, EINVAL,
-				      "bad network namespace \"%s\": want a name below %s or a path",
-				      name, NETNS_DIR);
+		return invspi_err_set(
+			err, EINVAL, "bad network namespace \"%s\": want a name below %s or a path",
+			name, NETNS_DIR);
 	if (strchr(name, '/'))
 		n = snprintf(path, sizeof(path), "%s", name);
 	else
@@ -31,17 +31,15 @@ int netns_enter(const char *name, struct invspi_err *err)
 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return invspi_err_set(err, errno,
-				      "no network namespace \"%s\": cannot open %s: %s",
+		return invspi_err_set(err, errno, "no network namespace \"%s\": cannot open %s: %s",
 				      name, path, strerror(errno));
 	if (setns(fd, CLONE_NEWNET)) {
 		rc = errno;
 		if (rc == EINVAL)
 			invspi_err_set(err, rc, "%s is not a network namespace", path);
 		else
-			invspi_err_set(err, rc, "cannot enter network namespace \"%s\": %s%s",
-				       name, strerror(rc),
-				       rc == EPERM ? "; run as root" : "");
+			invspi_err_set(err, rc, "cannot enter network namespace \"%s\": %s%s", name,
+				       strerror(rc), rc == EPERM ? "; run as root" : "");
 	}
 	close(fd);
 	return -rc;

@@ -10,7 +10,7 @@
 #include "nl.h"
 #include "nl_sock.h"
 
-#define DUMP_TRIES	8
+#define DUMP_TRIES 8
 
 struct invspi_nl {
 	struct nl_sock *sock;
@@ -44,8 +44,8 @@ void invspi_nl_close(struct invspi_nl *nl)
 	free(nl);
 }
 
-static void put_addr(struct nlmsghdr *nlh, int family, uint16_t attr4,
-		     uint16_t attr6, const union invspi_addr *addr)
+static void put_addr(struct nlmsghdr *nlh, int family, uint16_t attr4, uint16_t attr6,
+		     const union invspi_addr *addr)
 {
 	if (family == AF_INET)
 		mnl_attr_put(nlh, attr4, sizeof(addr->v4), addr->b);
@@ -58,13 +58,13 @@ static void put_filter(struct nlmsghdr *nlh, const struct invspi_filter *filter)
 	if (!filter)
 		return;
 	if (filter->set & INVSPI_FILTER_SRC) {
-		put_addr(nlh, filter->family, XFRM_INVSPI_A_FLOW_SRC4,
-			 XFRM_INVSPI_A_FLOW_SRC6, &filter->src);
+		put_addr(nlh, filter->family, XFRM_INVSPI_A_FLOW_SRC4, XFRM_INVSPI_A_FLOW_SRC6,
+			 &filter->src);
 		mnl_attr_put_u8(nlh, XFRM_INVSPI_A_FLOW_SRC_PREFIXLEN, filter->src_plen);
 	}
 	if (filter->set & INVSPI_FILTER_DST) {
-		put_addr(nlh, filter->family, XFRM_INVSPI_A_FLOW_DST4,
-			 XFRM_INVSPI_A_FLOW_DST6, &filter->dst);
+		put_addr(nlh, filter->family, XFRM_INVSPI_A_FLOW_DST4, XFRM_INVSPI_A_FLOW_DST6,
+			 &filter->dst);
 		mnl_attr_put_u8(nlh, XFRM_INVSPI_A_FLOW_DST_PREFIXLEN, filter->dst_plen);
 	}
 	if (filter->set & INVSPI_FILTER_PROTO)
@@ -118,8 +118,8 @@ static int collect_cb(const struct nlmsghdr *nlh, void *arg, struct invspi_err *
 	return rc;
 }
 
-int invspi_nl_flow_dump(struct invspi_nl *nl, const struct invspi_filter *filter,
-			invspi_flow_cb cb, void *arg, struct invspi_err *err)
+int invspi_nl_flow_dump(struct invspi_nl *nl, const struct invspi_filter *filter, invspi_flow_cb cb,
+			void *arg, struct invspi_err *err)
 {
 	char buf[MNL_SOCKET_BUFFER_SIZE] __attribute__((aligned(8)));
 	struct flows flows = { 0 };
@@ -166,10 +166,8 @@ int invspi_nl_flow_get(struct invspi_nl *nl, const struct invspi_flow *key,
 	int rc;
 
 	nlh = nl_sock_request(nl->sock, buf, XFRM_INVSPI_CMD_FLOW_GET, NLM_F_ACK);
-	put_addr(nlh, key->family, XFRM_INVSPI_A_FLOW_SRC4, XFRM_INVSPI_A_FLOW_SRC6,
-		 &key->src);
-	put_addr(nlh, key->family, XFRM_INVSPI_A_FLOW_DST4, XFRM_INVSPI_A_FLOW_DST6,
-		 &key->dst);
+	put_addr(nlh, key->family, XFRM_INVSPI_A_FLOW_SRC4, XFRM_INVSPI_A_FLOW_SRC6, &key->src);
+	put_addr(nlh, key->family, XFRM_INVSPI_A_FLOW_DST4, XFRM_INVSPI_A_FLOW_DST6, &key->dst);
 	mnl_attr_put_u8(nlh, XFRM_INVSPI_A_FLOW_PROTO, key->proto);
 	mnl_attr_put_u32(nlh, XFRM_INVSPI_A_FLOW_SPI, htonl(key->spi));
 	if (key->encap_type != XFRM_INVSPI_ENCAP_NONE)
@@ -203,8 +201,7 @@ static int stats_cb(const struct nlmsghdr *nlh, void *arg, struct invspi_err *er
 	return invspi_nl_parse_stats(attrs, len, arg, err);
 }
 
-int invspi_nl_stats_get(struct invspi_nl *nl, struct invspi_stats *stats,
-			struct invspi_err *err)
+int invspi_nl_stats_get(struct invspi_nl *nl, struct invspi_stats *stats, struct invspi_err *err)
 {
 	char buf[MNL_SOCKET_BUFFER_SIZE] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh;
@@ -223,8 +220,7 @@ static int config_cb(const struct nlmsghdr *nlh, void *arg, struct invspi_err *e
 	return invspi_nl_parse_config(attrs, len, arg, err);
 }
 
-int invspi_nl_config_get(struct invspi_nl *nl, struct invspi_config *config,
-			 struct invspi_err *err)
+int invspi_nl_config_get(struct invspi_nl *nl, struct invspi_config *config, struct invspi_err *err)
 {
 	char buf[MNL_SOCKET_BUFFER_SIZE] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh;
@@ -234,8 +230,7 @@ int invspi_nl_config_get(struct invspi_nl *nl, struct invspi_config *config,
 	return nl_sock_talk(nl->sock, nlh, "config-get", config_cb, config, err);
 }
 
-int invspi_nl_config_set(struct invspi_nl *nl,
-			 const struct invspi_config *config,
+int invspi_nl_config_set(struct invspi_nl *nl, const struct invspi_config *config,
 			 struct invspi_err *err)
 {
 	char buf[MNL_SOCKET_BUFFER_SIZE] __attribute__((aligned(8)));

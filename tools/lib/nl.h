@@ -26,8 +26,7 @@ struct invspi_events;
 /* Return 0 to go on; anything else ends the walk and is returned. */
 typedef int (*invspi_flow_cb)(const struct invspi_flow *flow, void *arg);
 
-typedef void (*invspi_event_cb)(enum invspi_event event,
-				const struct invspi_flow *flow, void *arg);
+typedef void (*invspi_event_cb)(enum invspi_event event, const struct invspi_flow *flow, void *arg);
 
 /**
  * invspi_nl_open() - socket for requests, in the current network namespace
@@ -50,8 +49,8 @@ void invspi_nl_close(struct invspi_nl *nl);
  * Return: 0, the non-zero value of @cb, or a negative errno: -EINTR when the
  * table did not hold still.
  */
-int invspi_nl_flow_dump(struct invspi_nl *nl, const struct invspi_filter *filter,
-			invspi_flow_cb cb, void *arg, struct invspi_err *err);
+int invspi_nl_flow_dump(struct invspi_nl *nl, const struct invspi_filter *filter, invspi_flow_cb cb,
+			void *arg, struct invspi_err *err);
 
 /**
  * invspi_nl_flow_get() - one flow
@@ -71,8 +70,7 @@ int invspi_nl_flow_get(struct invspi_nl *nl, const struct invspi_flow *key,
 int invspi_nl_flow_del(struct invspi_nl *nl, const struct invspi_filter *filter,
 		       struct invspi_err *err);
 
-int invspi_nl_stats_get(struct invspi_nl *nl, struct invspi_stats *stats,
-			struct invspi_err *err);
+int invspi_nl_stats_get(struct invspi_nl *nl, struct invspi_stats *stats, struct invspi_err *err);
 int invspi_nl_config_get(struct invspi_nl *nl, struct invspi_config *config,
 			 struct invspi_err *err);
 
@@ -82,8 +80,7 @@ int invspi_nl_config_get(struct invspi_nl *nl, struct invspi_config *config,
  * All or nothing. Return: 0 or a negative errno, -ERANGE or -EINVAL for a
  * value that the kernel does not take.
  */
-int invspi_nl_config_set(struct invspi_nl *nl,
-			 const struct invspi_config *config,
+int invspi_nl_config_set(struct invspi_nl *nl, const struct invspi_config *config,
 			 struct invspi_err *err);
 
 /**
@@ -92,8 +89,7 @@ int invspi_nl_config_set(struct invspi_nl *nl,
  *
  * Open it before the first dump, else what happens between is missed.
  */
-int invspi_events_open(struct invspi_events **evp, int rcvbuf,
-		       struct invspi_err *err);
+int invspi_events_open(struct invspi_events **evp, int rcvbuf, struct invspi_err *err);
 void invspi_events_close(struct invspi_events *ev);
 
 /**
@@ -123,9 +119,9 @@ int invspi_events_recv(struct invspi_events *ev, invspi_event_cb cb, void *arg,
  */
 int invspi_nl_parse_flow(const void *attrs, size_t len, struct invspi_flow *flow,
 			 struct invspi_err *err);
-int invspi_nl_parse_stats(const void *attrs, size_t len,
-			  struct invspi_stats *stats, struct invspi_err *err);
-int invspi_nl_parse_config(const void *attrs, size_t len,
-			   struct invspi_config *config, struct invspi_err *err);
+int invspi_nl_parse_stats(const void *attrs, size_t len, struct invspi_stats *stats,
+			  struct invspi_err *err);
+int invspi_nl_parse_config(const void *attrs, size_t len, struct invspi_config *config,
+			   struct invspi_err *err);
 
 #endif /* INVSPI_LIB_NL_H */

@@ -13,11 +13,11 @@
 #include "nl.h"
 #include "nl_sock.h"
 
-#define RCVBUF_DEFAULT	(1 << 20)
-#define DATAGRAMS_MAX	256
+#define RCVBUF_DEFAULT (1 << 20)
+#define DATAGRAMS_MAX 256
 
 /* Group "notify" of the controller; its number is part of the ABI. */
-#define CTRL_GROUP	GENL_ID_CTRL
+#define CTRL_GROUP GENL_ID_CTRL
 
 struct invspi_events {
 	struct nl_sock *sock;
@@ -42,8 +42,7 @@ static int join(struct nl_sock *s, int group, struct invspi_err *err)
 			      strerror(errno));
 }
 
-int invspi_events_open(struct invspi_events **evp, int rcvbuf,
-		       struct invspi_err *err)
+int invspi_events_open(struct invspi_events **evp, int rcvbuf, struct invspi_err *err)
 {
 	struct invspi_events *ev;
 	int fd, rc;
@@ -63,8 +62,7 @@ int invspi_events_open(struct invspi_events **evp, int rcvbuf,
 		goto err_close;
 
 	fd = mnl_socket_get_fd(ev->sock->mnl);
-	if (set_rcvbuf(fd, rcvbuf ? rcvbuf : RCVBUF_DEFAULT) ||
-	    fcntl(fd, F_SETFL, O_NONBLOCK)) {
+	if (set_rcvbuf(fd, rcvbuf ? rcvbuf : RCVBUF_DEFAULT) || fcntl(fd, F_SETFL, O_NONBLOCK)) {
 		rc = invspi_err_set(err, errno, "events: cannot set up the socket: %s",
 				    strerror(errno));
 		goto err_close;

@@ -16,14 +16,14 @@
 #include "nl_sock.h"
 #include "flow.h"
 
-#define ATTRS_OFFSET	((uint32_t)MNL_ALIGN(sizeof(struct nlmsghdr) + sizeof(struct genlmsghdr)))
+#define ATTRS_OFFSET ((uint32_t)MNL_ALIGN(sizeof(struct nlmsghdr) + sizeof(struct genlmsghdr)))
 
 struct extack {
 	const char *text;
 	bool has_offset;
-	uint32_t offset;	/* of the bad attribute in the request */
+	uint32_t offset; /* of the bad attribute in the request */
 	bool has_missing;
-	uint32_t missing;	/* type of the missing attribute */
+	uint32_t missing; /* type of the missing attribute */
 	bool has_min, has_max;
 	uint64_t min, max;
 };
@@ -95,8 +95,7 @@ static size_t tlv_offset(const struct nlmsghdr *reply)
 
 	if (reply->nlmsg_type == NLMSG_DONE)
 		return sizeof(int);
-	if (reply->nlmsg_flags & NLM_F_CAPPED ||
-	    mnl_nlmsg_get_payload_len(reply) < sizeof(*e))
+	if (reply->nlmsg_flags & NLM_F_CAPPED || mnl_nlmsg_get_payload_len(reply) < sizeof(*e))
 		return sizeof(*e);
 	echoed = e->msg.nlmsg_len;
 	if (echoed < sizeof(e->msg) || echoed > mnl_nlmsg_get_payload_len(reply))
@@ -145,8 +144,7 @@ static const struct nlattr *attr_at(const struct nlmsghdr *request, uint32_t off
 {
 	const struct nlattr *attr;
 
-	if (offset < ATTRS_OFFSET || offset % MNL_ALIGNTO ||
-	    offset >= request->nlmsg_len)
+	if (offset < ATTRS_OFFSET || offset % MNL_ALIGNTO || offset >= request->nlmsg_len)
 		return NULL;
 	attr = (const void *)((const char *)request + offset);
 	return mnl_attr_ok(attr, (int)(request->nlmsg_len - offset)) ? attr : NULL;
@@ -157,7 +155,8 @@ struct line {
 	size_t used;
 };
 
-__attribute__((format(printf, 2, 3)))
+static void add(struct line *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 static void add(struct line *l, const char *format, ...)
 {
 	va_list ap;
@@ -172,8 +171,8 @@ static void add(struct line *l, const char *format, ...)
 		l->used = sizeof(l->text) - 1;
 }
 
-static void add_attr(struct line *l, const struct nlmsghdr *request,
-		     unsigned int type, const char *how)
+static void add_attr(struct line *l, const struct nlmsghdr *request, unsigned int type,
+		     const char *how)
 {
 	const char *name = attr_name(request, type);
 
@@ -183,18 +182,18 @@ static void add_attr(struct line *l, const struct nlmsghdr *request,
 		add(l, ", %s number %u", how, type);
 }
 
-int nl_extack_text(const struct nlmsghdr *reply, const struct nlmsghdr *request,
-		   const char *name, int code, struct invspi_err *err)
+int nl_extack_text(const struct nlmsghdr *reply, const struct nlmsghdr *request, const char *name,
+		   int code, struct invspi_err *err)
 {
 	const struct nlattr *bad;
 	struct line l = { .used = 0 };
 	struct extack ea;
 
-	if (code == EPERM)
-		return invspi_err_set(err, code,
-				      "%s: not allowed: CAP_NET_ADMIN is needed, run as root",
-				      name);
 	parse_extack(reply, &ea);
+	/* The core's own refusal; the module's come with a text. */
+	if (code == EPERM && !ea.text)
+		return invspi_err_set(
+			err, code, "%s: not allowed: CAP_NET_ADMIN is needed, run as root", name);
 	add(&l, "%s: %s", name, ea.text ? ea.text : strerror(code));
 	if (ea.has_offset) {
 		bad = attr_at(request, ea.offset);

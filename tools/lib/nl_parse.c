@@ -13,13 +13,13 @@
 #include "nl.h"
 
 struct span {
-	const unsigned char *data;	/* NULL: attribute is not there */
+	const unsigned char *data; /* NULL: attribute is not there */
 	size_t len;
 };
 
 /* The last of attributes of one type counts, as in the kernel. */
-static int index_attrs(const void *attrs, size_t len, struct span *tb,
-		       unsigned int max, struct invspi_err *err)
+static int index_attrs(const void *attrs, size_t len, struct span *tb, unsigned int max,
+		       struct invspi_err *err)
 {
 	const unsigned char *p = attrs;
 	struct nlattr nla;
@@ -29,15 +29,15 @@ static int index_attrs(const void *attrs, size_t len, struct span *tb,
 	memset(tb, 0, (max + 1) * sizeof(*tb));
 	while (len) {
 		if (len < sizeof(nla))
-			return invspi_err_set(err, EBADMSG,
-					      "malformed message: %zu bytes behind the last attribute",
-					      len);
+			return invspi_err_set(
+				err, EBADMSG,
+				"malformed message: %zu bytes behind the last attribute", len);
 		memcpy(&nla, p, sizeof(nla));
 		if (nla.nla_len < sizeof(nla) || nla.nla_len > len)
-			return invspi_err_set(err, EBADMSG,
-					      "malformed message: attribute %u says %u bytes, %zu are left",
-					      nla.nla_type & NLA_TYPE_MASK,
-					      nla.nla_len, len);
+			return invspi_err_set(
+				err, EBADMSG,
+				"malformed message: attribute %u says %u bytes, %zu are left",
+				nla.nla_type & NLA_TYPE_MASK, nla.nla_len, len);
 		type = nla.nla_type & NLA_TYPE_MASK;
 		if (type <= max) {
 			tb[type].data = p + sizeof(nla);
@@ -59,9 +59,10 @@ static int get(const struct span *tb, unsigned int type, void *to, size_t size,
 	if (!tb[type].data)
 		return 0;
 	if (tb[type].len != size)
-		return invspi_err_set(err, EBADMSG,
-				      "malformed message: attribute %u has %zu bytes instead of %zu",
-				      type, tb[type].len, size);
+		return invspi_err_set(
+			err, EBADMSG,
+			"malformed message: attribute %u has %zu bytes instead of %zu", type,
+			tb[type].len, size);
 	memcpy(to, tb[type].data, size);
 	return 0;
 }
@@ -72,19 +73,19 @@ struct field {
 	size_t size;
 };
 
-#define FIELD(structure, member, attr) \
-	{ attr, offsetof(struct structure, member), \
-	  sizeof(((struct structure *)NULL)->member) }
+#define FIELD(s, member, attr)                                                    \
+	{                                                                         \
+		attr, offsetof(struct s, member), sizeof(((struct s *)0)->member) \
+	}
 
-static int get_fields(const struct span *tb, const struct field *fields,
-		      size_t n, void *to, struct invspi_err *err)
+static int get_fields(const struct span *tb, const struct field *fields, size_t n, void *to,
+		      struct invspi_err *err)
 {
 	size_t i;
 	int rc;
 
 	for (i = 0; i < n; i++) {
-		rc = get(tb, fields[i].type, (char *)to + fields[i].offset,
-			 fields[i].size, err);
+		rc = get(tb, fields[i].type, (char *)to + fields[i].offset, fields[i].size, err);
 		if (rc)
 			return rc;
 	}
@@ -115,16 +116,16 @@ static int get_reasons(const struct span *nest, uint64_t reasons[INVSPI_REASONS]
 	return rc;
 }
 
-static int get_addresses(const struct span *tb, struct invspi_flow *flow,
-			 struct invspi_err *err)
+static int get_addresses(const struct span *tb, struct invspi_flow *flow, struct invspi_err *err)
 {
 	bool v4 = tb[XFRM_INVSPI_A_FLOW_SRC4].data && tb[XFRM_INVSPI_A_FLOW_DST4].data;
 	bool v6 = tb[XFRM_INVSPI_A_FLOW_SRC6].data && tb[XFRM_INVSPI_A_FLOW_DST6].data;
 	int rc;
 
 	if (v4 == v6)
-		return invspi_err_set(err, EBADMSG,
-				      "malformed message: a flow needs two IPv4 or two IPv6 addresses");
+		return invspi_err_set(
+			err, EBADMSG,
+			"malformed message: a flow needs two IPv4 or two IPv6 addresses");
 	if (v4) {
 		flow->family = AF_INET;
 		rc = get(tb, XFRM_INVSPI_A_FLOW_SRC4, &flow->src, 4, err);
@@ -186,8 +187,8 @@ int invspi_nl_parse_flow(const void *attrs, size_t len, struct invspi_flow *flow
 	return rc;
 }
 
-int invspi_nl_parse_stats(const void *attrs, size_t len,
-			  struct invspi_stats *stats, struct invspi_err *err)
+int invspi_nl_parse_stats(const void *attrs, size_t len, struct invspi_stats *stats,
+			  struct invspi_err *err)
 {
 	static const struct field fields[] = {
 		FIELD(invspi_stats, flows, XFRM_INVSPI_A_STATS_FLOWS),
@@ -218,8 +219,8 @@ int invspi_nl_parse_stats(const void *attrs, size_t len,
 	return rc;
 }
 
-int invspi_nl_parse_config(const void *attrs, size_t len,
-			   struct invspi_config *config, struct invspi_err *err)
+int invspi_nl_parse_config(const void *attrs, size_t len, struct invspi_config *config,
+			   struct invspi_err *err)
 {
 	struct span tb[XFRM_INVSPI_A_CONFIG_MAX + 1];
 	unsigned int i;

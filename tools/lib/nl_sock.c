@@ -14,7 +14,7 @@
 
 #include "nl_sock.h"
 
-#define REPLY_TIMEOUT_S	5
+#define REPLY_TIMEOUT_S 5
 
 int nl_sock_open(struct nl_sock **sp, struct invspi_err *err)
 {
@@ -41,8 +41,7 @@ int nl_sock_open(struct nl_sock **sp, struct invspi_err *err)
 	mnl_socket_setsockopt(s->mnl, NETLINK_CAP_ACK, &one, sizeof(one));
 	mnl_socket_setsockopt(s->mnl, NETLINK_GET_STRICT_CHK, &one, sizeof(one));
 
-	if (setsockopt(mnl_socket_get_fd(s->mnl), SOL_SOCKET, SO_RCVTIMEO, &tv,
-		       sizeof(tv))) {
+	if (setsockopt(mnl_socket_get_fd(s->mnl), SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv))) {
 		rc = invspi_err_set(err, errno, "SO_RCVTIMEO: %s", strerror(errno));
 		goto err_close;
 	}
@@ -87,8 +86,7 @@ ssize_t nl_sock_recv(struct nl_sock *s, int flags)
 	}
 }
 
-struct nlmsghdr *nl_sock_request(struct nl_sock *s, void *buf, uint8_t cmd,
-				 uint16_t flags)
+struct nlmsghdr *nl_sock_request(struct nl_sock *s, void *buf, uint8_t cmd, uint16_t flags)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct genlmsghdr *genl;
@@ -108,12 +106,11 @@ struct exchange {
 	void *arg;
 	bool done;
 	bool interrupted;
-	int rc;			/* first failure of @cb */
+	int rc; /* first failure of @cb */
 };
 
 /* Return: 0, or the errno with which the kernel ended the exchange. */
-static int handle_message(const struct nlmsghdr *nlh, struct exchange *x,
-			  struct invspi_err *err)
+static int handle_message(const struct nlmsghdr *nlh, struct exchange *x, struct invspi_err *err)
 {
 	int code = 0;
 
@@ -138,8 +135,7 @@ static int handle_message(const struct nlmsghdr *nlh, struct exchange *x,
 	}
 }
 
-static int receive_all(struct nl_sock *s, struct exchange *x,
-		       struct invspi_err *err)
+static int receive_all(struct nl_sock *s, struct exchange *x, struct invspi_err *err)
 {
 	const struct nlmsghdr *nlh;
 	ssize_t n;
@@ -149,8 +145,8 @@ static int receive_all(struct nl_sock *s, struct exchange *x,
 		n = nl_sock_recv(s, 0);
 		if (n == -EAGAIN)
 			return invspi_err_set(err, ETIMEDOUT,
-					      "%s: the kernel did not answer within %d s",
-					      x->name, REPLY_TIMEOUT_S);
+					      "%s: the kernel did not answer within %d s", x->name,
+					      REPLY_TIMEOUT_S);
 		if (n < 0)
 			return invspi_err_set(err, (int)-n, "%s: netlink: %s", x->name,
 					      strerror((int)-n));
@@ -168,27 +164,25 @@ static int receive_all(struct nl_sock *s, struct exchange *x,
 	if (x->rc)
 		return x->rc;
 	if (x->interrupted)
-		return invspi_err_set(err, EINTR,
-				      "%s: the table changed while it was read; try again",
-				      x->name);
+		return invspi_err_set(
+			err, EINTR, "%s: the table changed while it was read; try again", x->name);
 	return 0;
 }
 
-static int talk_once(struct nl_sock *s, struct nlmsghdr *nlh, const char *name,
-		     nl_reply_cb cb, void *arg, struct invspi_err *err)
+static int talk_once(struct nl_sock *s, struct nlmsghdr *nlh, const char *name, nl_reply_cb cb,
+		     void *arg, struct invspi_err *err)
 {
 	struct exchange x = { .request = nlh, .name = name, .cb = cb, .arg = arg };
 
 	nlh->nlmsg_seq = ++s->seq;
 	nlh->nlmsg_pid = s->portid;
 	if (mnl_socket_sendto(s->mnl, nlh, nlh->nlmsg_len) < 0)
-		return invspi_err_set(err, errno, "%s: netlink: %s", name,
-				      strerror(errno));
+		return invspi_err_set(err, errno, "%s: netlink: %s", name, strerror(errno));
 	return receive_all(s, &x, err);
 }
 
-int nl_sock_talk(struct nl_sock *s, struct nlmsghdr *nlh, const char *name,
-		 nl_reply_cb cb, void *arg, struct invspi_err *err)
+int nl_sock_talk(struct nl_sock *s, struct nlmsghdr *nlh, const char *name, nl_reply_cb cb,
+		 void *arg, struct invspi_err *err)
 {
 	bool changed;
 	int rc, rc2;
@@ -253,9 +247,10 @@ static int no_module(struct invspi_err *err)
 {
 	struct utsname u;
 
-	return invspi_err_set(err, EOPNOTSUPP,
-			      "the kernel module is not loaded: run `modprobe xfrm_invspi` as root, and if there is none, install it for kernel %s",
-			      uname(&u) ? "" : u.release);
+	return invspi_err_set(
+		err, EOPNOTSUPP,
+		"the kernel module is not loaded: run `modprobe xfrm_invspi` as root, and if there is none, install it for kernel %s",
+		uname(&u) ? "" : u.release);
 }
 
 int nl_sock_resolve(struct nl_sock *s, bool *changed, struct invspi_err *err)
@@ -280,9 +275,10 @@ int nl_sock_resolve(struct nl_sock *s, bool *changed, struct invspi_err *err)
 	if (rc)
 		return rc;
 	if (!found.id || !found.group)
-		return invspi_err_set(err, EBADMSG,
-				      "the kernel's family xfrm_invspi lacks its group \"%s\": module and tools do not belong together",
-				      XFRM_INVSPI_MCGRP_EVENTS);
+		return invspi_err_set(
+			err, EBADMSG,
+			"the kernel's family xfrm_invspi lacks its group \"%s\": module and tools do not belong together",
+			XFRM_INVSPI_MCGRP_EVENTS);
 	if (changed)
 		*changed = found.id != s->family;
 	s->family = found.id;

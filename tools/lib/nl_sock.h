@@ -10,7 +10,7 @@
 #include "err.h"
 
 /* The kernel makes messages of a dump at most this long. */
-#define NL_BUF_SIZE	32768
+#define NL_BUF_SIZE 32768
 
 /**
  * struct nl_sock - a generic netlink socket
@@ -27,8 +27,7 @@ struct nl_sock {
 };
 
 /* Handles one reply; 0 or a negative errno, after which the rest is drained. */
-typedef int (*nl_reply_cb)(const struct nlmsghdr *nlh, void *arg,
-			   struct invspi_err *err);
+typedef int (*nl_reply_cb)(const struct nlmsghdr *nlh, void *arg, struct invspi_err *err);
 
 int nl_sock_open(struct nl_sock **sp, struct invspi_err *err);
 void nl_sock_close(struct nl_sock *s);
@@ -53,8 +52,7 @@ ssize_t nl_sock_recv(struct nl_sock *s, int flags);
  * nl_sock_request() - start a message of our family
  * @buf: at least MNL_SOCKET_BUFFER_SIZE bytes
  */
-struct nlmsghdr *nl_sock_request(struct nl_sock *s, void *buf, uint8_t cmd,
-				 uint16_t flags);
+struct nlmsghdr *nl_sock_request(struct nl_sock *s, void *buf, uint8_t cmd, uint16_t flags);
 
 /**
  * nl_sock_talk() - send a request, hand out the replies
@@ -65,8 +63,8 @@ struct nlmsghdr *nl_sock_request(struct nl_sock *s, void *buf, uint8_t cmd,
  * Return: 0 or a negative errno: -EINTR if a dump was inconsistent, in which
  * case @cb has seen some of it.
  */
-int nl_sock_talk(struct nl_sock *s, struct nlmsghdr *nlh, const char *name,
-		 nl_reply_cb cb, void *arg, struct invspi_err *err);
+int nl_sock_talk(struct nl_sock *s, struct nlmsghdr *nlh, const char *name, nl_reply_cb cb,
+		 void *arg, struct invspi_err *err);
 
 /**
  * nl_extack_text() - describe a refusal of the kernel
@@ -77,7 +75,7 @@ int nl_sock_talk(struct nl_sock *s, struct nlmsghdr *nlh, const char *name,
  *
  * Return: -@code.
  */
-int nl_extack_text(const struct nlmsghdr *reply, const struct nlmsghdr *request,
-		   const char *name, int code, struct invspi_err *err);
+int nl_extack_text(const struct nlmsghdr *reply, const struct nlmsghdr *request, const char *name,
+		   int code, struct invspi_err *err);
 
 #endif /* INVSPI_LIB_NL_SOCK_H */

@@ -42,8 +42,8 @@ static int digits(const char *s, uint64_t *value, const char **end)
 	return over ? -ERANGE : 0;
 }
 
-int parse_number(const char *s, const char *what, uint64_t min, uint64_t max,
-		 uint64_t *value, struct invspi_err *err)
+int parse_number(const char *s, const char *what, uint64_t min, uint64_t max, uint64_t *value,
+		 struct invspi_err *err)
 {
 	const char *end;
 	uint64_t v;
@@ -77,9 +77,10 @@ int parse_spi(const char *s, uint32_t *spi, struct invspi_err *err)
 			end = "";
 	}
 	if (rc || *end || v > UINT32_MAX)
-		return invspi_err_set(err, EINVAL,
-				      "bad SPI \"%s\": want 32 bits in hexadecimal such as 0xb761863e, or in decimal",
-				      s);
+		return invspi_err_set(
+			err, EINVAL,
+			"bad SPI \"%s\": want 32 bits in hexadecimal such as 0xb761863e, or in decimal",
+			s);
 	*spi = (uint32_t)v;
 	return 0;
 }
@@ -95,19 +96,18 @@ static int addr_family(const char *s, union invspi_addr *addr)
 	return AF_UNSPEC;
 }
 
-int parse_addr(const char *s, int *family, union invspi_addr *addr,
-	       struct invspi_err *err)
+int parse_addr(const char *s, int *family, union invspi_addr *addr, struct invspi_err *err)
 {
 	*family = addr_family(s, addr);
 	if (*family == AF_UNSPEC)
-		return invspi_err_set(err, EINVAL,
-				      "bad address \"%s\": want IPv4 such as 192.0.2.1 or IPv6 such as 2001:db8::1",
-				      s);
+		return invspi_err_set(
+			err, EINVAL,
+			"bad address \"%s\": want IPv4 such as 192.0.2.1 or IPv6 such as 2001:db8::1",
+			s);
 	return 0;
 }
 
-static bool host_bits(const union invspi_addr *addr, unsigned int plen,
-		      unsigned int bits)
+static bool host_bits(const union invspi_addr *addr, unsigned int plen, unsigned int bits)
 {
 	for (; plen < bits; plen++)
 		if (addr->b[plen / 8] & (0x80 >> plen % 8))
@@ -115,8 +115,7 @@ static bool host_bits(const union invspi_addr *addr, unsigned int plen,
 	return false;
 }
 
-int parse_prefix(const char *s, struct invspi_prefix *prefix,
-		 struct invspi_err *err)
+int parse_prefix(const char *s, struct invspi_prefix *prefix, struct invspi_err *err)
 {
 	const char *slash = strchr(s, '/'), *end;
 	char host[INET6_ADDRSTRLEN];
@@ -138,30 +137,30 @@ int parse_prefix(const char *s, struct invspi_prefix *prefix,
 		goto bad;
 	if (plen > bits)
 		return invspi_err_set(err, ERANGE,
-				      "bad prefix \"%s\": the length of an %s prefix is 0 to %u",
-				      s, bits == 32 ? "IPv4" : "IPv6", bits);
+				      "bad prefix \"%s\": the length of an %s prefix is 0 to %u", s,
+				      bits == 32 ? "IPv4" : "IPv6", bits);
 	if (host_bits(&prefix->addr, plen, bits))
-		return invspi_err_set(err, EINVAL,
-				      "bad prefix \"%s\": bits are set behind the length; for the one address leave the length out",
-				      s);
+		return invspi_err_set(
+			err, EINVAL,
+			"bad prefix \"%s\": bits are set behind the length; for the one address leave the length out",
+			s);
 	prefix->plen = plen;
 	return 0;
 bad:
-	return invspi_err_set(err, EINVAL,
-			      "bad prefix \"%s\": want an address or a prefix such as 192.0.2.0/24 or 2001:db8::/32",
-			      s);
+	return invspi_err_set(
+		err, EINVAL,
+		"bad prefix \"%s\": want an address or a prefix such as 192.0.2.0/24 or 2001:db8::/32",
+		s);
 }
 
-int parse_duration(const char *s, const char *what, unsigned int bare_ms,
-		   uint64_t min_ms, uint64_t max_ms, uint64_t *ms,
-		   struct invspi_err *err)
+int parse_duration(const char *s, const char *what, unsigned int bare_ms, uint64_t min_ms,
+		   uint64_t max_ms, uint64_t *ms, struct invspi_err *err)
 {
 	static const struct {
 		const char *name;
 		uint64_t ms;
 	} units[] = {
-		{ "ms", 1 }, { "s", 1000 }, { "m", 60000 },
-		{ "h", 3600000 }, { "d", 86400000 },
+		{ "ms", 1 }, { "s", 1000 }, { "m", 60000 }, { "h", 3600000 }, { "d", 86400000 },
 	};
 	uint64_t v, unit = 0;
 	const char *end;
@@ -180,7 +179,8 @@ int parse_duration(const char *s, const char *what, unsigned int bare_ms,
 				      what, s);
 	if (rc || v > UINT64_MAX / unit || v * unit < min_ms || v * unit > max_ms)
 		return invspi_err_set(err, ERANGE,
-				      "%s \"%s\" is out of range: want %" PRIu64 "ms to %" PRIu64 "ms",
+				      "%s \"%s\" is out of range: want %" PRIu64 "ms to %" PRIu64
+				      "ms",
 				      what, s, min_ms, max_ms);
 	*ms = v * unit;
 	return 0;
@@ -193,12 +193,10 @@ static void list_words(char *buf, size_t size, const char *const *words)
 
 	buf[0] = '\0';
 	for (i = 0; words[i] && used < size; i++)
-		used += snprintf(buf + used, size - used, "%s%s", i ? ", " : "",
-				 words[i]);
+		used += snprintf(buf + used, size - used, "%s%s", i ? ", " : "", words[i]);
 }
 
-int parse_keyword(const char *s, const char *what, const char *const *words,
-		  struct invspi_err *err)
+int parse_keyword(const char *s, const char *what, const char *const *words, struct invspi_err *err)
 {
 	size_t len = strlen(s);
 	int i, found = -1;

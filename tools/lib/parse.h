@@ -14,7 +14,7 @@
 
 struct invspi_prefix {
 	int family;
-	union invspi_addr addr;		/* bits after @plen are 0 */
+	union invspi_addr addr; /* bits after @plen are 0 */
 	uint8_t plen;
 };
 
@@ -24,8 +24,8 @@ struct invspi_prefix {
  * No sign, no blanks, no octal (a leading 0 is refused, since half of the
  * readers take it for octal).
  */
-int parse_number(const char *s, const char *what, uint64_t min, uint64_t max,
-		 uint64_t *value, struct invspi_err *err);
+int parse_number(const char *s, const char *what, uint64_t min, uint64_t max, uint64_t *value,
+		 struct invspi_err *err);
 
 /**
  * parse_spi() - SPI in hexadecimal with 0x, or in decimal
@@ -39,16 +39,14 @@ int parse_spi(const char *s, uint32_t *spi, struct invspi_err *err);
  * parse_addr() - IPv4 or IPv6 address
  * @family: out
  */
-int parse_addr(const char *s, int *family, union invspi_addr *addr,
-	       struct invspi_err *err);
+int parse_addr(const char *s, int *family, union invspi_addr *addr, struct invspi_err *err);
 
 /**
  * parse_prefix() - address with an optional /length
  *
  * Set bits behind the length are an error, since they are mostly a mistake.
  */
-int parse_prefix(const char *s, struct invspi_prefix *prefix,
-		 struct invspi_err *err);
+int parse_prefix(const char *s, struct invspi_prefix *prefix, struct invspi_err *err);
 
 /**
  * parse_duration() - 500ms, 2s, 10m, 1h, 1d
@@ -56,9 +54,8 @@ int parse_prefix(const char *s, struct invspi_prefix *prefix,
  * @min_ms: smallest allowed, in milliseconds
  * @max_ms: largest
  */
-int parse_duration(const char *s, const char *what, unsigned int bare_ms,
-		   uint64_t min_ms, uint64_t max_ms, uint64_t *ms,
-		   struct invspi_err *err);
+int parse_duration(const char *s, const char *what, unsigned int bare_ms, uint64_t min_ms,
+		   uint64_t max_ms, uint64_t *ms, struct invspi_err *err);
 
 /**
  * parse_keyword() - index of a word in a NULL-terminated list
