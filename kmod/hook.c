@@ -57,7 +57,8 @@ static __always_inline bool invspi_hook_moved(const struct net *net,
 					      struct invspi_percpu *pc,
 					      enum invspi_reason reason)
 {
-	unsigned long now = __this_cpu_read(net->mib.xfrm_statistics->mibs[invspi_hook_mib[reason]]);
+	const int mib = invspi_hook_mib[reason];
+	unsigned long now = __this_cpu_read(net->mib.xfrm_statistics->mibs[mib]);
 
 	if (pc->seen[reason] == now)
 		return false;
@@ -151,15 +152,12 @@ static __always_inline void invspi_hook_encap(const struct sk_buff *skb, u8 kind
 /* The mark of the lookup: see xfrm_input() */
 static __always_inline u32 invspi_hook_mark(const struct sk_buff *skb, u8 kind)
 {
-	if (kind & INVSPI_KIND_IPV6) {
-		const struct ip6_tnl *t = XFRM_TUNNEL_SKB_CB(skb)->tunnel.ip6;
+	const struct ip_tunnel *ip4 = XFRM_TUNNEL_SKB_CB(skb)->tunnel.ip4;
+	const struct ip6_tnl *ip6 = XFRM_TUNNEL_SKB_CB(skb)->tunnel.ip6;
 
-		return t ? be32_to_cpu(t->parms.i_key) : skb->mark;
-	} else {
-		const struct ip_tunnel *t = XFRM_TUNNEL_SKB_CB(skb)->tunnel.ip4;
-
-		return t ? be32_to_cpu(t->parms.i_key) : skb->mark;
-	}
+	if (!ip4)	/* the same pointer, seen through a union */
+		return skb->mark;
+	return be32_to_cpu(kind & INVSPI_KIND_IPV6 ? ip6->parms.i_key : ip4->parms.i_key);
 }
 
 /* The packet is known to be ours, and its headers to be what they seem. */

@@ -40,22 +40,10 @@ struct invspi_net {
 	struct invspi_table table;
 	struct invspi_events events;
 	struct net *net;
+	/* see above */
 	struct mutex lock;
 	struct invspi_config config;
 };
-
-/*
- * The settings: attribute, member of struct invspi_config, least and greatest
- * value as in the YAML.
- */
-#define INVSPI_CONFIG_ITEMS(item)					\
-	item(FLOWS_MAX, flows_max, INVSPI_SET_FLOWS, INVSPI_FLOWS_MAX)	\
-	item(DESYNC_PACKETS, desync_packets, 2, 1000000)		\
-	item(DESYNC_MS, desync_ms, 0, 3600000)				\
-	item(IDLE_MS, idle_ms, 100, 86400000)				\
-	item(LOG_INTERVAL_MS, log_interval_ms, 0, 86400000)		\
-	item(LOG_RATE, log_rate, 1, 1000)				\
-	item(EVENTS_RATE, events_rate, 1, 100000)
 
 extern unsigned int invspi_net_id __read_mostly;
 extern bool invspi_log_all_netns;

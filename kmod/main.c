@@ -2,14 +2,9 @@
 /*
  * Inbound ESP and AH that no SA matches: who sends it, since when, how much.
  *
- * main.c	loading, unloading, namespaces
- * hook.c	which packets xfrm drops, and why
- * table.c	the flows, as packets see them
- * walk.c	the flows, as everybody else sees them
- * log.c	the log line
- * event.c	multicast hints
- * netlink.c	requests
- * filter.c	flow attributes in requests
+ * Here: loading, unloading, namespaces. The way of a packet is hook (dropped, and
+ * why), table and count (its flow), log (the line), event (multicast hints).
+ * Requests come in by netlink, filter and config, and read the table by walk.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -21,6 +16,7 @@
 
 #include <linux/xfrm_invspi.h>
 
+#include "config.h"
 #include "event.h"
 #include "hook.h"
 #include "invspi.h"
@@ -101,25 +97,19 @@ static struct pernet_operations invspi_net_ops = {
 	.size		= sizeof(struct invspi_net),
 };
 
-static int __init invspi_check(const char *name, u32 value, u32 min, u32 max)
-{
-	if (value >= min && value <= max)
-		return 0;
-	pr_err("parameter %s=%u is not between %u and %u\n", name, value, min, max);
-	return -EINVAL;
-}
-
 static int __init invspi_check_params(void)
 {
-	int err = 0;
+	int err = invspi_config_check(&invspi_defaults);
 
-#define INVSPI_CHECK(attr, name, lo, hi)	\
-	err = err ?: invspi_check(#name, invspi_defaults.name, lo, hi);
-	INVSPI_CONFIG_ITEMS(INVSPI_CHECK)
-	err = err ?: invspi_check("flows_max_all", invspi_flows_max_all,
-				  INVSPI_SET_FLOWS, INT_MAX);
+	if (err)
+		return err;
+	if (invspi_flows_max_all < INVSPI_SET_FLOWS) {
+		pr_err("parameter flows_max_all=%u is less than %u\n",
+		       invspi_flows_max_all, INVSPI_SET_FLOWS);
+		return -EINVAL;
+	}
 	invspi_defaults.flows_max = roundup_pow_of_two(invspi_defaults.flows_max);
-	return err;
+	return 0;
 }
 
 /*

@@ -18,39 +18,12 @@
 #include <linux/xfrm_invspi.h>
 
 #include "compat.h"
+#include "config.h"
 #include "event.h"
 #include "filter.h"
 #include "netlink.h"
 
 static struct genl_family invspi_family;
-
-/* Not const: 6.1 has no const in the policy's pointer. */
-#define INVSPI_RANGE(attr, name, lo, hi)				\
-	static struct netlink_range_validation invspi_range_##name = {	\
-		.min = lo, .max = hi,					\
-	};
-INVSPI_CONFIG_ITEMS(INVSPI_RANGE)
-
-#define INVSPI_POLICY(attr, name, lo, hi)				\
-	[XFRM_INVSPI_A_CONFIG_##attr] =					\
-		NLA_POLICY_FULL_RANGE(NLA_U32, &invspi_range_##name),
-static const struct nla_policy invspi_config_policy[] = {
-	INVSPI_CONFIG_ITEMS(INVSPI_POLICY)
-};
-
-static const struct {
-	u8 attr;
-	u8 offset;
-} invspi_config_items[] = {
-#define INVSPI_ITEM(attr, name, lo, hi)					\
-	{ XFRM_INVSPI_A_CONFIG_##attr, offsetof(struct invspi_config, name) },
-	INVSPI_CONFIG_ITEMS(INVSPI_ITEM)
-};
-
-static u32 *invspi_config_item(struct invspi_config *cfg, unsigned int i)
-{
-	return (void *)cfg + invspi_config_items[i].offset;
-}
 
 static int invspi_nl_put_reasons(struct sk_buff *skb, int attr,
 				 const u64 drops[INVSPI_REASONS])
@@ -234,6 +207,7 @@ static int invspi_nl_flow_get(struct sk_buff *skb, struct genl_info *info)
 /**
  * struct invspi_nl_dump - a running dump
  * @filter: which flows
+ * @parsed: @filter is valid
  * @next: set to copy next
  * @done: flows of the copy that were sent or did not match
  * @n: flows in the copy
@@ -241,18 +215,25 @@ static int invspi_nl_flow_get(struct sk_buff *skb, struct genl_info *info)
  */
 struct invspi_nl_dump {
 	struct invspi_filter filter;
+	bool parsed;
 	u32 next;
 	int done;
 	int n;
 	struct invspi_flow flows[INVSPI_SET_FLOWS];
 };
 
-/* A dump is consistent as long as this stays what it was at the start. */
-static u32 invspi_nl_generation(const struct invspi_net *in)
+/* The request was validated before; this only sorts its attributes. */
+static int invspi_nl_dump_filter(struct netlink_callback *cb, struct invspi_nl_dump *dump)
 {
-	/* pairs with invspi_table_restart(); after what was read of the table */
-	smp_rmb();
-	return READ_ONCE(in->table.generation);
+	struct nlattr *attrs[ARRAY_SIZE(invspi_flow_policy)];
+	int err;
+
+	err = genlmsg_parse(cb->nlh, &invspi_family, attrs, ARRAY_SIZE(attrs) - 1,
+			    invspi_flow_policy, cb->extack);
+	if (!err)
+		err = invspi_filter_parse(attrs, &dump->filter, cb->extack);
+	dump->parsed = !err;
+	return err;
 }
 
 static int invspi_nl_flow_start(struct netlink_callback *cb)
@@ -263,13 +244,17 @@ static int invspi_nl_flow_start(struct netlink_callback *cb)
 
 	if (!dump)
 		return -ENOMEM;
-	err = invspi_filter_parse(invspi_dump_attrs(cb), &dump->filter, cb->extack);
+	/*
+	 * Before 6.7 there is no extack here, but there is one when the first
+	 * part is asked for.
+	 */
+	err = cb->extack ? invspi_nl_dump_filter(cb, dump) : 0;
 	if (err) {
 		kfree(dump);
 		return err;
 	}
 	cb->args[0] = (long)dump;
-	cb->seq = invspi_nl_generation(in);
+	cb->seq = invspi_table_generation(&in->table);
 	cb->prev_seq = cb->seq;
 	return 0;
 }
@@ -301,7 +286,10 @@ static int invspi_nl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct invspi_net *in = invspi_net(sock_net(cb->skb->sk));
 	struct invspi_nl_dump *dump = (void *)cb->args[0];
+	int err = dump->parsed ? 0 : invspi_nl_dump_filter(cb, dump);
 
+	if (err)
+		return err;
 	for (;;) {
 		for (; dump->done < dump->n; dump->done++) {
 			const struct invspi_flow *flow = &dump->flows[dump->done];
@@ -313,7 +301,7 @@ static int invspi_nl_flow_dump(struct sk_buff *skb, struct netlink_callback *cb)
 		}
 		dump->done = 0;
 		dump->n = invspi_table_read_set(&in->table, dump->next, dump->flows);
-		cb->seq = invspi_nl_generation(in);
+		cb->seq = invspi_table_generation(&in->table);
 		if (dump->n < 0)
 			break;
 		dump->next++;
@@ -392,14 +380,13 @@ static int invspi_nl_put_stats(struct sk_buff *skb, struct invspi_net *in)
 static int invspi_nl_put_config(struct sk_buff *skb, struct invspi_net *in)
 {
 	struct invspi_config cfg;
-	unsigned int i;
+	int attr;
 
 	mutex_lock(&in->lock);
 	cfg = in->config;
 	mutex_unlock(&in->lock);
-	for (i = 0; i < ARRAY_SIZE(invspi_config_items); i++)
-		if (nla_put_u32(skb, invspi_config_items[i].attr,
-				*invspi_config_item(&cfg, i)))
+	for (attr = XFRM_INVSPI_A_CONFIG_FLOWS_MAX; attr < INVSPI_CONFIG_ATTRS; attr++)
+		if (nla_put_u32(skb, attr, *invspi_config_item(&cfg, attr)))
 			return -EMSGSIZE;
 	return 0;
 }
@@ -466,17 +453,13 @@ static int invspi_nl_config_set(struct sk_buff *skb, struct genl_info *info)
 {
 	struct invspi_net *in = invspi_net(genl_info_net(info));
 	struct invspi_config cfg;
-	unsigned int i;
-	int err;
+	int attr, err;
 
 	mutex_lock(&in->lock);
 	cfg = in->config;
-	for (i = 0; i < ARRAY_SIZE(invspi_config_items); i++) {
-		struct nlattr *attr = info->attrs[invspi_config_items[i].attr];
-
-		if (attr)
-			*invspi_config_item(&cfg, i) = nla_get_u32(attr);
-	}
+	for (attr = XFRM_INVSPI_A_CONFIG_FLOWS_MAX; attr < INVSPI_CONFIG_ATTRS; attr++)
+		if (info->attrs[attr])
+			*invspi_config_item(&cfg, attr) = nla_get_u32(info->attrs[attr]);
 	err = invspi_nl_config_apply(in, &cfg, info);
 	mutex_unlock(&in->lock);
 	return err;

@@ -18,8 +18,9 @@
 #include <linux/types.h>
 #include <linux/u64_stats_sync.h>
 
+#include "limit.h"
+
 #define INVSPI_SET_FLOWS	16
-#define INVSPI_FLOWS_MAX	(1U << 20)	/* upper end of flows_max */
 
 enum invspi_reason {
 	INVSPI_NO_STATE,
@@ -156,15 +157,7 @@ struct invspi_totals {
 	u64 flows;
 };
 
-/* Token bucket: rate tokens a second, at most a second's worth in store */
-struct invspi_limit {
-	spinlock_t lock;
-	u32 tokens;
-	unsigned long stamp;		/* refilled up to here */
-	unsigned long empty_until;	/* read without the lock */
-};
-
-/* Settings as configured (units in the names) and, below, as used */
+/* Settings as configured, units in the names */
 struct invspi_config {
 	u32 flows_max;
 	u32 desync_packets;
@@ -204,6 +197,7 @@ struct invspi_table {
 	unsigned long log_interval;
 	u32 log_rate;
 	struct invspi_limit log_limit;
+	/* see above; taken before a set's lock */
 	spinlock_t grow_lock;
 	u32 flows_max;
 	u32 generation;
@@ -231,12 +225,11 @@ void invspi_table_configure(struct invspi_table *tb,
 			    const struct invspi_config *cfg, bool may_log);
 int invspi_table_restart(struct invspi_table *tb, u32 flows_max);
 
-/* table.c: the packet path */
+/* count.c: the packet path */
 u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt);
-bool invspi_limit_take(struct invspi_limit *limit, u32 rate, u32 reserve);
-void invspi_limit_init(struct invspi_limit *limit, u32 rate);
 
 /* walk.c: all that is not the packet path */
+u32 invspi_table_generation(const struct invspi_table *tb);
 void invspi_table_totals(struct invspi_table *tb, struct invspi_totals *sum);
 int invspi_table_read_set(struct invspi_table *tb, u32 index,
 			  struct invspi_flow *flows);

@@ -170,4 +170,7 @@ static inline u32 invspi_flow_raise(struct invspi_table *tb,
 	return INVSPI_TODO_EVENT;
 }
 
+struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash,
+				   struct invspi_slots **slotsp);
+
 #endif /* _XFRM_INVSPI_TABLE_SET_H */

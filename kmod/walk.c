@@ -32,6 +32,25 @@ static void invspi_flow_copy(struct invspi_set *set, u32 i,
 }
 
 /**
+ * invspi_table_generation() - number that changes when the table starts anew
+ * @tb: table
+ *
+ * What was read of the table between two calls that return the same number is
+ * of one table.
+ *
+ * Return: the number.
+ */
+u32 invspi_table_generation(const struct invspi_table *tb)
+{
+	u32 generation;
+
+	smp_rmb();	/* pairs with invspi_table_restart(): what was read before */
+	generation = READ_ONCE(tb->generation);
+	smp_rmb();	/* and what will be read after */
+	return generation;
+}
+
+/**
  * invspi_table_totals() - add up the counters of all CPUs
  * @tb: table
  * @sum: result; exact when no packet is on its way
@@ -252,7 +271,7 @@ u8 invspi_table_next_event(struct invspi_table *tb, u32 *index,
 			break;
 		/* Cleared before the look: who comes after it sets it again. */
 		clear_bit(*index, slots->pending);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic();	/* and that stays so */
 		set = rcu_dereference(slots->set[*index]);
 		event = invspi_set_event(set, flow);
 		if (event) {
@@ -328,7 +347,7 @@ unsigned long invspi_table_age(struct invspi_table *tb, u32 *todo)
 		if (i >= slots->nsets)
 			break;
 		clear_bit(i, slots->active);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic();	/* and that stays so */
 		set = rcu_dereference(slots->set[i]);
 		if (invspi_set_age(tb, slots, i, set, get_jiffies_64(), &left, todo)) {
 			set_bit(i, slots->active);
