@@ -147,7 +147,7 @@ closed_here()
 
 	old=$(spi_in A net2)
 	ask A terminate child=net2 timeout=5000 >/dev/null || fail "cannot close net2"
-	begin_without_net2
+	STREAMS="net:A-B net:B-A" begin
 	forge "$old" 1 $PACKETS $EVERY_MS
 	verdict "$old" '^held: |^ours_gone: report'
 	expect "A's SAs" "1 net" "$(tunnel_state)"
@@ -161,21 +161,12 @@ closed_by_peer()
 
 	old=$(spi_in A net2)
 	ask B terminate child=net2 timeout=5000 >/dev/null || fail "cannot close net2"
-	begin_without_net2
+	STREAMS="net:A-B net:B-A" begin
 	forge "$old" 1 $PACKETS $EVERY_MS
 	verdict "$old" '^held: |^ours_gone: report'
 	expect "A's SAs" "1 net" "$(tunnel_state)"
 	bystanders net:A-B net:B-A
 	must ask A initiate ike=gw child=net2 timeout=10000
-}
-
-begin_without_net2()
-{
-	local all=$STREAMS
-
-	STREAMS="net:A-B net:B-A"
-	begin
-	STREAMS=$all
 }
 
 on_hold()

@@ -50,6 +50,8 @@ lab_modules()
 		aesni_intel gcm ghash_clmulni_intel ccm seqiv echainiv authenc cbc hmac sha256_ssse3; do
 		modprobe -q "$m"
 	done
+	# The log of other namespaces than the first is a choice made at load time.
+	[ -d /sys/module/xfrm_invspi ] || modprobe -q xfrm_invspi log_all_netns=1
 	need_module
 }
 
@@ -113,6 +115,10 @@ lab_configure()
 	[ "$n" = A ] || { other=A l=2 r=1; }
 	mkdir -p "$dir"
 	cat >"$dir/strongswan.conf" <<-C
+	swanctl {
+		socket = unix://$dir/vici
+		load = random nonce aes sha1 sha2 hmac pem pkcs1 pubkey x509 openssl
+	}
 	charon-systemd {
 		load = $LAB_PLUGINS
 		plugins {
@@ -187,6 +193,12 @@ ask()
 # charon_start NODE - returns when it serves VICI
 charon_start()
 {
+	charon_spawn "$1"
+	charon_wait "$1"
+}
+
+charon_spawn()
+{
 	local n=$1
 
 	rm -f "$LAB/$n/vici"
@@ -194,8 +206,12 @@ charon_start()
 		charon-systemd </dev/null >>"$LAB/$n/charon.out" 2>&1 &
 	CHARON_PID[$n]=$!
 	NS_PIDS+=($!)
-	wait_until 60 0.02 ask "$n" version ||
-		bail_out "charon of $n does not answer: $waited; $(tail -n 5 "$LAB/$n/charon.log" "$LAB/$n/charon.out")"
+}
+
+charon_wait()
+{
+	wait_until 60 0.05 ask "$1" version ||
+		bail_out "charon of $1 does not answer: $waited; $(tail -n 5 "$LAB/$1/charon.log" "$LAB/$1/charon.out")"
 }
 
 # charon_load NODE - loads connections and secrets; sets $loaded_us
@@ -203,8 +219,8 @@ charon_load()
 {
 	local out
 
-	out=$(swanctl --load-all --noprompt --file "$LAB/$1/swanctl.conf" \
-		--uri "unix://$LAB/$1/vici" 2>&1) || bail_out "swanctl --load-all for $1: $out"
+	out=$(STRONGSWAN_CONF=$LAB/$1/strongswan.conf swanctl --load-all --noprompt \
+		--file "$LAB/$1/swanctl.conf" 2>&1) || bail_out "swanctl --load-all for $1: $out"
 	stamp
 	loaded_us=$now_us
 }
@@ -258,12 +274,18 @@ lab_up()
 
 lab_daemons()
 {
-	local n
+	local n pids=()
 
 	for n in A B; do
 		lab_configure $n
-		charon_start $n
-		charon_load $n
+		charon_spawn $n
+	done
+	for n in A B; do
+		(charon_wait $n && charon_load $n) &
+		pids+=($!)
+	done
+	for n in "${pids[@]}"; do
+		wait "$n" || exit
 	done
 	tunnel_up
 }
@@ -354,6 +376,7 @@ log_since()
 # streams_start - probes between the hosts: NAME:B-A is what A's host receives
 streams_start()
 {
+	rm -f "$LAB/probe"
 	probe run "$LAB/probe" "$LAB_INTERVAL_MS" \
 		"net:A-B,$HA,10.1.0.10,$HB,10.2.0.10,9001" \
 		"net:B-A,$HB,10.2.0.10,$HA,10.1.0.10,9001" \
@@ -361,6 +384,7 @@ streams_start()
 		"net2:B-A,$HB,10.12.0.10,$HA,10.11.0.10,9002" &
 	PROBE_PID=$!
 	NS_PIDS+=($!)
+	busywait 20 test -s "$LAB/probe" || bail_out "the probes do not start"
 }
 
 STREAMS="net:A-B net:B-A net2:A-B net2:B-A"
@@ -418,10 +442,11 @@ gap()
 
 monitor_start()
 {
+	rm -f "$LAB/wire"
 	wiremon "$LAB/wire" "$W" pa &
 	MONITOR_PID=$!
 	NS_PIDS+=($!)
-	busywait 5 test -e "$LAB/wire"
+	busywait 20 test -e "$LAB/wire" || bail_out "the monitor does not start"
 }
 
 monitor_stop()
@@ -473,11 +498,11 @@ fault_power_off()
 	ip -n "$A" route flush table 220 2>/dev/null
 }
 
-# power_on [HELPER-OPTION...] - A starts again, the helper too if there was one;
+# power_on - A starts again, the helper too if there was one;
 # sets $ready_us: connections loaded, and a second for the daemon to settle
 power_on()
 {
-	[ ! -d "$LAB/A/state" ] || helper_start A "$@"
+	[ ! -d "$LAB/A/state" ] || helper_start A
 	charon_start A
 	charon_load A
 	ready_us=$((loaded_us + 1000000))
