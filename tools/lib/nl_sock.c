@@ -184,18 +184,22 @@ static int talk_once(struct nl_sock *s, struct nlmsghdr *nlh, const char *name, 
 int nl_sock_talk(struct nl_sock *s, struct nlmsghdr *nlh, const char *name, nl_reply_cb cb,
 		 void *arg, struct invspi_err *err)
 {
+	struct invspi_err first;
 	bool changed;
 	int rc, rc2;
 
-	rc = talk_once(s, nlh, name, cb, arg, err);
+	rc = talk_once(s, nlh, name, cb, arg, &first);
 	/* Also what an unknown family is answered with: the module was reloaded? */
-	if (rc != -ENOENT)
+	if (rc == -ENOENT) {
+		rc2 = nl_sock_resolve(s, &changed, err);
+		if (rc2)
+			return rc2;
+	}
+	if (rc != -ENOENT || !changed) {
+		if (rc && err)
+			*err = first;
 		return rc;
-	rc2 = nl_sock_resolve(s, &changed, err);
-	if (rc2)
-		return rc2;
-	if (!changed)
-		return rc;
+	}
 	nlh->nlmsg_type = s->family;
 	return talk_once(s, nlh, name, cb, arg, err);
 }
