@@ -3,3 +3,6 @@
 
 OBJS_test_conf := invspid/conf.o invspid/conf_file.o invspid/conf_keys.o
 LIBS_test_conf := libconfuse
+
+OBJS_test_decide := invspid/decide.o
+OBJS_test_decide_gates := invspid/decide.o

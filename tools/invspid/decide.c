@@ -10,6 +10,7 @@
  */
 #include <linux/const.h>
 #include <stddef.h>
+#include <sys/param.h>
 
 #include "decide.h"
 
@@ -26,14 +27,14 @@ enum fact {
 	FACT_SA_HERE,
 	FACT_SA_LARVAL,
 	FACT_SA_SEEN_LEAVING,
-	FACT_STOPPED,			/* the flow does not grow any more */
+	FACT_STOPPED, /* the flow does not grow any more */
 	/* the IKE daemon */
 	FACT_DAEMON_ABSENT,
 	FACT_DAEMON_FOREIGN,
 	FACT_DAEMON_STOPPING,
 	FACT_DAEMON_READY,
-	FACT_EXCHANGE,			/* one is in progress */
-	FACT_SILENT,			/* ... for so long that the peer is silent */
+	FACT_EXCHANGE, /* one is in progress */
+	FACT_SILENT, /* ... for so long that the peer is silent */
 	FACT_INBOUND_UNKNOWN,
 	FACT_INBOUND_ABSENT,
 	FACT_INBOUND_THERE,
@@ -66,18 +67,17 @@ enum fact {
 #define F(name) _BITULL(FACT_##name)
 
 /* Ends after which packets may still be under way, and ends with the daemon. */
-#define ENDS_IN_ORDER                                                         \
-	(_BITULL(END_REKEYED) | _BITULL(END_DELETED_LOCAL) |                  \
-	 _BITULL(END_DELETED_PEER) | _BITULL(END_INACTIVITY) |                \
-	 _BITULL(END_EXPIRED) | _BITULL(END_REPLACED))
+#define ENDS_IN_ORDER                                                                    \
+	(_BITULL(END_REKEYED) | _BITULL(END_DELETED_LOCAL) | _BITULL(END_DELETED_PEER) | \
+	 _BITULL(END_INACTIVITY) | _BITULL(END_EXPIRED) | _BITULL(END_REPLACED))
 #define ENDS_WITH_DAEMON (_BITULL(END_DAEMON_LOST) | _BITULL(END_MACHINE_DOWN))
 
 /* When to look again. */
 enum look {
-	LOOK_NOT,	/* not because of time */
+	LOOK_NOT, /* not because of time */
 	LOOK_SOON,
-	LOOK_PASSED,	/* when late packets of the ended SA are no excuse any more */
-	LOOK_NEXT_TRY,	/* when the backoff ends */
+	LOOK_PASSED, /* when late packets of the ended SA are no excuse any more */
+	LOOK_NEXT_TRY, /* when the backoff ends */
 };
 
 /**
@@ -151,7 +151,7 @@ static const struct row rows[] = {
 	 * and neither a rekey nor an initiation may be queued behind it.
 	 */
 	{ GRADE_PENDING, F(SILENT), 0, ACTION_REPORT, LOOK_NOT,
-	  "an exchange has gone unanswered for too long: the peer is silent on IKE, nothing is added" },
+	  "an exchange has gone unanswered: the peer is silent on IKE, nothing is added" },
 	{ GRADE_PENDING, F(INBOUND_UNKNOWN), 0, ACTION_WAIT, LOOK_SOON,
 	  "not known yet whether the IKE daemon has this SPI" },
 	{ GRADE_PENDING, F(IKE_SA_UNKNOWN), F(INBOUND_THERE), ACTION_WAIT, LOOK_SOON,
@@ -165,17 +165,17 @@ static const struct row rows[] = {
 	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
 	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC), 0,
 	  ACTION_REPORT, LOOK_NOT,
-	  "alive when the IKE daemon or the machine went down, but its connection has no remote address to initiate to" },
+	  "alive when the IKE daemon or the machine stopped, but there is no address to initiate to" },
 	{ GRADE_LOST_WITH_DAEMON,
 	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
 	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CHILDREN_DOWN), 0,
 	  ACTION_INITIATE, LOOK_NOT,
-	  "alive when the IKE daemon or the machine went down, and there is no IKE_SA" },
+	  "alive when the IKE daemon or the machine stopped, and there is no IKE_SA" },
 	{ GRADE_LOST_WITH_DAEMON,
 	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
 	  F(PORT_SAME) | F(IKE_SA_ABSENT), 0,
 	  ACTION_REPORT, LOOK_NOT,
-	  "alive when the IKE daemon or the machine went down, but no child of its connection should be up" },
+	  "alive when the IKE daemon or the machine stopped, but nothing should be up" },
 
 	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_UP), 0,
 	  ACTION_REPORT, LOOK_NOT,
@@ -244,55 +244,57 @@ static uint64_t when(uint64_t fact, bool holds)
 
 static uint64_t facts(const struct evidence *ev, const struct limits *lim, int64_t now)
 {
-	uint64_t end = _BITULL(ev->hist_end);
+	uint64_t f = when(F(HOLD), ev->hold), end = _BITULL(ev->hist_end);
 
-	return when(F(HOLD), ev->hold) |
-	       when(F(BY_HAND), ev->by_hand) |
-	       when(F(OBSERVE), ev->mode == MODE_OBSERVE) |
-	       when(F(PASSIVE), ev->ike_passive) |
-	       when(F(DST_LOCAL), ev->dst_local) |
-	       when(F(OTHER_KEYER), ev->other_keyer) |
-	       when(F(SA_ELSEWHERE), ev->sa_elsewhere) |
-	       when(F(SA_HERE), ev->sa_here) |
-	       when(F(SA_LARVAL), ev->sa_larval) |
-	       when(F(SA_SEEN_LEAVING), ev->sa_seen_leaving) |
-	       when(F(STOPPED), now - ev->last_drop > lim->quiet_ms) |
-	       when(F(DAEMON_ABSENT), ev->daemon == DAEMON_ABSENT) |
-	       when(F(DAEMON_FOREIGN), ev->daemon == DAEMON_FOREIGN) |
-	       when(F(DAEMON_STOPPING), ev->daemon == DAEMON_STOPPING) |
-	       when(F(DAEMON_READY), ev->daemon == DAEMON_READY) |
-	       when(F(EXCHANGE), ev->task_since != INT64_MAX) |
-	       when(F(SILENT), now - ev->task_since >= lim->in_progress_ms) |
-	       when(F(INBOUND_UNKNOWN), ev->inbound == PRESENCE_UNKNOWN) |
-	       when(F(INBOUND_ABSENT), ev->inbound == PRESENCE_ABSENT) |
-	       when(F(INBOUND_THERE), ev->inbound == PRESENCE_THERE) |
-	       when(F(IKE_SA_UNKNOWN), ev->ike_sa == PRESENCE_UNKNOWN) |
-	       when(F(IKE_SA_ABSENT), ev->ike_sa == PRESENCE_ABSENT) |
-	       when(F(IKE_SA_THERE), ev->ike_sa == PRESENCE_THERE) |
-	       when(F(CONN_KNOWN), ev->conn_known) |
-	       when(F(CONN_LOADED), ev->conn_loaded) |
-	       when(F(CONN_DYNAMIC), ev->conn_dynamic) |
-	       when(F(HIST_KNOWN), ev->hist_known) |
-	       when(F(END_OPERATOR), ev->hist_end == END_OPERATOR) |
-	       when(F(END_IN_ORDER), end & ENDS_IN_ORDER) |
-	       when(F(END_DAEMON), end & ENDS_WITH_DAEMON) |
-	       when(F(END_JUST_NOW), now - ev->hist_ended_at < lim->in_passing_ms) |
-	       when(F(ADDR_SAME), ev->hist_addr_same) |
-	       when(F(PORT_SAME), ev->hist_port_same) |
-	       when(F(CHILD_UP), ev->child_up) |
-	       when(F(CHILDREN_DOWN), ev->children_down > 0);
+	f |= when(F(BY_HAND), ev->by_hand);
+	f |= when(F(OBSERVE), ev->mode == MODE_OBSERVE);
+	f |= when(F(PASSIVE), ev->ike_passive);
+	f |= when(F(DST_LOCAL), ev->dst_local);
+	f |= when(F(OTHER_KEYER), ev->other_keyer);
+	f |= when(F(SA_ELSEWHERE), ev->sa_elsewhere);
+	f |= when(F(SA_HERE), ev->sa_here);
+	f |= when(F(SA_LARVAL), ev->sa_larval);
+	f |= when(F(SA_SEEN_LEAVING), ev->sa_seen_leaving);
+	f |= when(F(STOPPED), now - ev->last_drop > lim->quiet_ms);
+	f |= when(F(DAEMON_ABSENT), ev->daemon == DAEMON_ABSENT);
+	f |= when(F(DAEMON_FOREIGN), ev->daemon == DAEMON_FOREIGN);
+	f |= when(F(DAEMON_STOPPING), ev->daemon == DAEMON_STOPPING);
+	f |= when(F(DAEMON_READY), ev->daemon == DAEMON_READY);
+	f |= when(F(EXCHANGE), ev->task_since != INT64_MAX);
+	f |= when(F(SILENT), now - ev->task_since >= lim->in_progress_ms);
+	f |= when(F(INBOUND_UNKNOWN), ev->inbound == PRESENCE_UNKNOWN);
+	f |= when(F(INBOUND_ABSENT), ev->inbound == PRESENCE_ABSENT);
+	f |= when(F(INBOUND_THERE), ev->inbound == PRESENCE_THERE);
+	f |= when(F(IKE_SA_UNKNOWN), ev->ike_sa == PRESENCE_UNKNOWN);
+	f |= when(F(IKE_SA_ABSENT), ev->ike_sa == PRESENCE_ABSENT);
+	f |= when(F(IKE_SA_THERE), ev->ike_sa == PRESENCE_THERE);
+	f |= when(F(CONN_KNOWN), ev->conn_known);
+	f |= when(F(CONN_LOADED), ev->conn_loaded);
+	f |= when(F(CONN_DYNAMIC), ev->conn_dynamic);
+	f |= when(F(HIST_KNOWN), ev->hist_known);
+	f |= when(F(END_OPERATOR), ev->hist_end == END_OPERATOR);
+	f |= when(F(END_IN_ORDER), end & ENDS_IN_ORDER);
+	f |= when(F(END_DAEMON), end & ENDS_WITH_DAEMON);
+	f |= when(F(END_JUST_NOW), now - ev->hist_ended_at < lim->in_passing_ms);
+	f |= when(F(ADDR_SAME), ev->hist_addr_same);
+	f |= when(F(PORT_SAME), ev->hist_port_same);
+	f |= when(F(CHILD_UP), ev->child_up);
+	f |= when(F(CHILDREN_DOWN), ev->children_down > 0);
+	return f;
 }
 
 static uint64_t budget_facts(const struct evidence *ev, const struct decide_state *st,
 			     const struct limits *lim, int64_t now)
 {
-	return when(F(ALL_STOPPED), st->stopped) |
-	       when(F(ADVISE), ev->mode == MODE_ADVISE) |
-	       when(F(ATTEMPTS_SPENT), st->attempts >= lim->give_up) |
-	       when(F(GAVE_UP_RECENTLY), now - st->gave_up_at < lim->give_up_ms) |
-	       when(F(PEER_BUSY), st->peer_busy) |
-	       when(F(IN_FLIGHT_FULL), st->in_flight >= lim->in_flight) |
-	       when(F(BACKOFF), st->next_try > now);
+	uint64_t f = when(F(ALL_STOPPED), st->stopped);
+
+	f |= when(F(ADVISE), ev->mode == MODE_ADVISE);
+	f |= when(F(ATTEMPTS_SPENT), st->attempts >= lim->give_up);
+	f |= when(F(GAVE_UP_RECENTLY), now - st->gave_up_at < lim->give_up_ms);
+	f |= when(F(PEER_BUSY), st->peer_busy);
+	f |= when(F(IN_FLIGHT_FULL), st->in_flight >= lim->in_flight);
+	f |= when(F(BACKOFF), st->next_try > now);
+	return f;
 }
 
 static const struct row *first_row(uint64_t f)
@@ -313,8 +315,8 @@ static const struct gate *first_gate(uint64_t f)
 	return gate;
 }
 
-static int64_t look_ms(enum look look, const struct evidence *ev,
-		       const struct decide_state *st, const struct limits *lim, int64_t now)
+static int64_t look_ms(enum look look, const struct evidence *ev, const struct decide_state *st,
+		       const struct limits *lim, int64_t now)
 {
 	switch (look) {
 	case LOOK_SOON:
@@ -329,8 +331,8 @@ static int64_t look_ms(enum look look, const struct evidence *ev,
 	return 0;
 }
 
-enum grade grade_flow(const struct evidence *ev, const struct limits *lim,
-		      int64_t now, const char **why)
+enum grade grade_flow(const struct evidence *ev, const struct limits *lim, int64_t now,
+		      const char **why)
 {
 	const struct row *row = first_row(facts(ev, lim, now));
 
@@ -369,7 +371,7 @@ int64_t backoff_ms(unsigned int attempts, const struct limits *lim, uint32_t ran
 	int64_t ms = lim->backoff_min_ms;
 
 	for (; attempts > 1; attempts--)
-		ms = ms > lim->backoff_max_ms / 2 ? lim->backoff_max_ms : ms * 2;
+		ms += MIN(ms, lim->backoff_max_ms - ms);
 	return ms - ms / 4 + random % (ms / 2 + 1);
 }
 
@@ -396,19 +398,32 @@ enum outcome verify(const struct verification *v, int64_t now)
 const char *grade_name(enum grade g)
 {
 	switch (g) {
-	case GRADE_HELD:		return "held";
-	case GRADE_OTHER_KEYER:		return "other_keyer";
-	case GRADE_MISDIRECTED:		return "misdirected";
-	case GRADE_IN_PASSING:		return "in_passing";
-	case GRADE_PENDING:		return "pending";
-	case GRADE_LOST_IN_KERNEL:	return "lost_in_kernel";
-	case GRADE_LOST_WITH_DAEMON:	return "lost_with_daemon";
-	case GRADE_OURS_GONE:		return "ours_gone";
-	case GRADE_NEVER_OURS:		return "never_ours";
-	case GRADE_NO_HISTORY:		return "no_history";
-	case GRADE_DYNAMIC:		return "dynamic";
-	case GRADE_UNKNOWN_SOURCE:	return "unknown_source";
-	case GRADE__COUNT:		break;
+	case GRADE_HELD:
+		return "held";
+	case GRADE_OTHER_KEYER:
+		return "other_keyer";
+	case GRADE_MISDIRECTED:
+		return "misdirected";
+	case GRADE_IN_PASSING:
+		return "in_passing";
+	case GRADE_PENDING:
+		return "pending";
+	case GRADE_LOST_IN_KERNEL:
+		return "lost_in_kernel";
+	case GRADE_LOST_WITH_DAEMON:
+		return "lost_with_daemon";
+	case GRADE_OURS_GONE:
+		return "ours_gone";
+	case GRADE_NEVER_OURS:
+		return "never_ours";
+	case GRADE_NO_HISTORY:
+		return "no_history";
+	case GRADE_DYNAMIC:
+		return "dynamic";
+	case GRADE_UNKNOWN_SOURCE:
+		return "unknown_source";
+	case GRADE__COUNT:
+		break;
 	}
 	return "?";
 }
@@ -416,11 +431,16 @@ const char *grade_name(enum grade g)
 const char *action_name(enum action a)
 {
 	switch (a) {
-	case ACTION_NONE:	return "none";
-	case ACTION_REPORT:	return "report";
-	case ACTION_WAIT:	return "wait";
-	case ACTION_REKEY:	return "rekey";
-	case ACTION_INITIATE:	return "initiate";
+	case ACTION_NONE:
+		return "none";
+	case ACTION_REPORT:
+		return "report";
+	case ACTION_WAIT:
+		return "wait";
+	case ACTION_REKEY:
+		return "rekey";
+	case ACTION_INITIATE:
+		return "initiate";
 	}
 	return "?";
 }
@@ -428,20 +448,34 @@ const char *action_name(enum action a)
 const char *end_name(enum sa_end e)
 {
 	switch (e) {
-	case END_NONE:		return "alive";
-	case END_REKEYED:	return "rekeyed";
-	case END_DELETED_LOCAL:	return "deleted_local";
-	case END_DELETED_PEER:	return "deleted_peer";
-	case END_INACTIVITY:	return "inactivity";
-	case END_OPERATOR:	return "operator";
-	case END_GAVE_UP:	return "gave_up";
-	case END_DAEMON_LOST:	return "daemon_lost";
-	case END_KERNEL_LOST:	return "kernel_lost";
-	case END_MACHINE_DOWN:	return "machine_down";
-	case END_EXPIRED:	return "expired";
-	case END_REPLACED:	return "replaced";
-	case END_UNSEEN:	return "unseen";
-	case END__COUNT:	break;
+	case END_NONE:
+		return "alive";
+	case END_REKEYED:
+		return "rekeyed";
+	case END_DELETED_LOCAL:
+		return "deleted_local";
+	case END_DELETED_PEER:
+		return "deleted_peer";
+	case END_INACTIVITY:
+		return "inactivity";
+	case END_OPERATOR:
+		return "operator";
+	case END_GAVE_UP:
+		return "gave_up";
+	case END_DAEMON_LOST:
+		return "daemon_lost";
+	case END_KERNEL_LOST:
+		return "kernel_lost";
+	case END_MACHINE_DOWN:
+		return "machine_down";
+	case END_EXPIRED:
+		return "expired";
+	case END_REPLACED:
+		return "replaced";
+	case END_UNSEEN:
+		return "unseen";
+	case END__COUNT:
+		break;
 	}
 	return "?";
 }
@@ -449,11 +483,16 @@ const char *end_name(enum sa_end e)
 const char *outcome_name(enum outcome o)
 {
 	switch (o) {
-	case OUTCOME_PENDING:	return "pending";
-	case OUTCOME_HEALED:	return "healed";
-	case OUTCOME_QUIET:	return "quiet";
-	case OUTCOME_STALE:	return "stale";
-	case OUTCOME_FAILED:	return "failed";
+	case OUTCOME_PENDING:
+		return "pending";
+	case OUTCOME_HEALED:
+		return "healed";
+	case OUTCOME_QUIET:
+		return "quiet";
+	case OUTCOME_STALE:
+		return "stale";
+	case OUTCOME_FAILED:
+		return "failed";
 	}
 	return "?";
 }
@@ -461,9 +500,12 @@ const char *outcome_name(enum outcome o)
 const char *mode_name(enum mode m)
 {
 	switch (m) {
-	case MODE_RECOVER:	return "recover";
-	case MODE_ADVISE:	return "advise";
-	case MODE_OBSERVE:	return "observe";
+	case MODE_RECOVER:
+		return "recover";
+	case MODE_ADVISE:
+		return "advise";
+	case MODE_OBSERVE:
+		return "observe";
 	}
 	return "?";
 }

@@ -259,7 +259,7 @@ struct verification {
 	int64_t last_drop;
 };
 
-/* A flow silent for longer has stopped; an action that has not healed by then never will. */
+/* A flow silent for longer has stopped; what has not healed by the timeout never will. */
 #define VERIFY_STOPPED_MS	500
 #define VERIFY_TIMEOUT_MS	8000
 
