@@ -17,7 +17,8 @@
 	"{\"ok\":true,\"flows\":[{\"src\":\"192.0.2.1\",\"dst\":\"198.51.100.2\","  \
 	"\"spi\":\"0xb761863e\",\"grade\":\"lost in kernel\",\"action\":\"rekey\"," \
 	"\"why\":\"the daemon lists it\",\"blocked\":null,"                         \
-	"\"evidence\":{\"inbound\":\"there\",\"desync\":true}}]}\n"
+	"\"evidence\":{\"inbound\":\"there\",\"desync\":true,"                      \
+	"\"sa_seen_leaving\":false,\"connection\":\"a name\",\"children_down\":12}}]}\n"
 #define HOLDS_ANSWER                                                                          \
 	"{\"ok\":true,\"holds\":[{\"conn\":\"net-a\",\"since\":\"2026-01-02T03:04:05.000Z\"," \
 	"\"until\":null,\"reason\":\"works\\u001b[2J\"},{\"conn\":\"net-b\",\"since\":\"x\"," \
@@ -88,7 +89,8 @@ static const struct row rows[] = {
 	  EXPLAIN_ANSWER,
 	  0,
 	  "src 192.0.2.1 dst 198.51.100.2 spi 0xb761863e grade \"lost in kernel\" action rekey "
-	  "why \"the daemon lists it\" blocked -\n    evidence: inbound there desync yes\n",
+	  "why \"the daemon lists it\" blocked -\n    evidence: inbound there desync yes sa_seen_leaving no connection \"a name\"\n"
+	  "         children_down 12\n",
 	  "" },
 	{ { "explain", "src", "2001:DB8::1", "spi", "3076621886", "pro", "esp", "dst",
 	    "192.0.2.1" },
@@ -98,6 +100,13 @@ static const struct row rows[] = {
 	  0,
 	  "no flow to explain\n",
 	  "" },
+
+	{ { "hold", "add", "net-x" },
+	  "{\"command\":\"hold-add\",\"conn\":\"net-x\"}\n",
+	  "{\"ok\":true,\"warning\":\"no such connection\\u0007\"}\n",
+	  0,
+	  "",
+	  "invspi: warning: no such connection\\x07\n" },
 
 	/* answers that are none */
 	{ { "status" },

@@ -133,6 +133,18 @@ static int parse_answer(const char *buf, size_t len, json_t **answer, struct inv
 	return rc;
 }
 
+/* "warning" in an answer: it was done, but maybe isn't what was meant. */
+static void tell_warning(json_t *answer)
+{
+	const char *why = json_string_value(json_object_get(answer, "warning"));
+	struct invspi_err line;
+
+	if (!why)
+		return;
+	invspi_err_set(&line, 0, "%s", why);
+	fprintf(stderr, "invspi: warning: %s\n", line.text);
+}
+
 int control_call(const char *path, json_t *request, json_t **answer, struct invspi_err *err)
 {
 	char *line = NULL, *text = NULL, *buf = NULL;
@@ -151,6 +163,8 @@ int control_call(const char *path, json_t *request, json_t **answer, struct invs
 		rc = receive_line(fd, &buf, &len, err);
 	if (!rc)
 		rc = parse_answer(buf, len, answer, err);
+	if (!rc)
+		tell_warning(*answer);
 	if (fd >= 0)
 		close(fd);
 	free(buf);

@@ -13,6 +13,7 @@
 #include "render.h"
 
 #define INDENT 4
+#define WIDTH 80
 
 static bool is_plain(json_t *v)
 {
@@ -69,6 +70,36 @@ static void put_line_of(struct fmt *f, json_t *object)
 	}
 }
 
+/* As put_line_of(), but broken into lines that a terminal can show. */
+static void put_wrapped(struct fmt *f, json_t *object, int indent, size_t column)
+{
+	struct fmt piece;
+	char *text;
+	size_t len;
+	FILE *mem;
+	void *it;
+
+	for (it = json_object_iter(object); it; it = json_object_iter_next(object, it)) {
+		if (!is_plain(json_object_iter_value(it)))
+			continue;
+		mem = open_memstream(&text, &len);
+		if (!mem)
+			abort();
+		fmt_init(&piece, mem, FMT_TEXT);
+		fmt_string(&piece, FMT_NO_KEY, " %s ", json_object_iter_key(it));
+		put_plain(&piece, json_object_iter_value(it));
+		fclose(mem);
+		if (column + len > WIDTH) {
+			fmt_text(f, "\n%*s", indent, "");
+			column = indent;
+		}
+		fmt_text(f, "%s", text);
+		column += len;
+		free(text);
+	}
+	fmt_text(f, "\n");
+}
+
 static void put_value(struct fmt *f, json_t *v, int indent);
 
 static void put_element(struct fmt *f, json_t *object, int indent)
@@ -88,9 +119,8 @@ static void put_element(struct fmt *f, json_t *object, int indent)
 		fmt_text(f, "%*s", indent + INDENT, "");
 		fmt_string(f, FMT_NO_KEY, "%s", key);
 		if (json_is_object(v)) {
-			fmt_text(f, ": ");
-			put_line_of(f, v);
-			fmt_text(f, "\n");
+			fmt_text(f, ":");
+			put_wrapped(f, v, indent + 2 * INDENT, indent + INDENT + strlen(key) + 1);
 		} else {
 			put_value(f, v, indent + INDENT);
 		}
