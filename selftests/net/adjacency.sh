@@ -48,7 +48,7 @@ outer_missing()
 {
 	must sa_del "$GW" 192.0.2.1 0xb001
 	expect_delta "$GW" no_state=4 datagrams 4 192.0.2.1
-	expect_flow "$GW" 0xb001 src=192.0.2.2 packets=4 ifname=g0 encap=null
+	expect_flow "$GW" 0xb001@192.0.2.2 src=192.0.2.2 packets=4 ifname=g0 encap=null
 	must sa_del "$GW" 2001:db8::1 0xb001
 	expect_delta "$GW" no_state=4 datagrams 4 2001:db8::1
 	expect "flows with the inner SPI" 0 "$(flows "$GW" 'map(select(.spi == "0x0000a001")) | length')"
@@ -62,7 +62,7 @@ inner_missing()
 	must sa "$GW" 2001:db8::2 2001:db8::1 0xb001 mode transport reqid 2
 	must sa_del "$GW" 192.0.2.1 0xa001
 	expect_delta "$GW" no_state=3 datagrams 3 192.0.2.1
-	expect_flow "$GW" 0xa001 src=192.0.2.2 dst=192.0.2.1 packets=3 reasons.no_state=3
+	expect_flow "$GW" 0xa001@192.0.2.2 src=192.0.2.2 dst=192.0.2.1 packets=3 reasons.no_state=3
 	must sa_del "$GW" 2001:db8::1 0xa001
 	expect_delta "$GW" no_state=3 datagrams 3 2001:db8::1
 	expect "packets with the inner SPI" "3 3" \
@@ -75,7 +75,7 @@ inner_larval()
 	must ip -n "$GW" xfrm state allocspi src 192.0.2.2 dst 192.0.2.1 proto esp \
 		mode transport reqid 1 min 0xa001 max 0xa001
 	expect_delta "$GW" acquire=2 datagrams 2 192.0.2.1
-	expect_flow "$GW" 0xa001 src=192.0.2.2 packets=5 reasons.acquire=2 reasons.no_state=3
+	expect_flow "$GW" 0xa001@192.0.2.2 src=192.0.2.2 packets=5 reasons.acquire=2 reasons.no_state=3
 }
 
 net_main \

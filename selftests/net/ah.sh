@@ -9,7 +9,11 @@
 . "$(dirname "$0")/../lib/net.sh"
 
 need_module
-modprobe -q -r ah4 ah6
+# VTI and XFRM interfaces bring AH into xfrm, too.
+TAKE_AH="ah4 ah6 ip_vti ip6_vti xfrm_interface"
+for m in $TAKE_AH; do
+	modprobe -q -r "$m"
+done
 setup_ns GW PEER
 veth "$GW" g0 "192.0.2.1/24 2001:db8::1/64" "$PEER" p0 "192.0.2.2/24 2001:db8::2/64"
 A4="192.0.2.2 192.0.2.1"
@@ -26,7 +30,11 @@ ah_sa()
 # Nothing takes AH until ah4 is there, so xfrm never sees it.
 without_ah4()
 {
-	[ ! -d /sys/module/ah4 ] || { skip "ah4 is in use and cannot be unloaded"; return; }
+	local m
+
+	for m in $TAKE_AH; do
+		[ ! -d /sys/module/$m ] || { skip "$m is in use and cannot be unloaded"; return; }
+	done
 	expect_delta "$GW" no_state=0 snmp_grows "$GW" IcmpOutDestUnreachs 1 \
 		on "$PEER" send_esp -p ah $A4
 	expect_no_flows "$GW"

@@ -371,6 +371,23 @@ static size_t ip6_header(const struct options *o, const uint8_t *src, uint8_t *p
 	return h - p;
 }
 
+/*
+ * Policies and routes of the sending host see the source that the socket is bound
+ * to, whatever the packet says. One that is not this host's cannot be bound: such
+ * a packet has no policy here.
+ */
+static void bind_source(const struct options *o, int fd, const struct sockaddr_storage *to,
+			socklen_t to_len)
+{
+	struct sockaddr_storage from = *to;
+
+	if (o->family == AF_INET)
+		memcpy(&((struct sockaddr_in *)&from)->sin_addr, o->src, 4);
+	else
+		memcpy(&((struct sockaddr_in6 *)&from)->sin6_addr, o->src, 16);
+	(void)!bind(fd, (struct sockaddr *)&from, to_len);
+}
+
 static int open_socket(const struct options *o, struct sockaddr_storage *to, socklen_t *to_len)
 {
 	int fd;
@@ -405,6 +422,8 @@ static int open_socket(const struct options *o, struct sockaddr_storage *to, soc
 	}
 	if (fd < 0)
 		die("socket");
+	if (!o->dev)
+		bind_source(o, fd, to, *to_len);
 	if (o->mark && setsockopt(fd, SOL_SOCKET, SO_MARK, &o->mark, sizeof(o->mark)))
 		die("--mark");
 	return fd;
