@@ -6,3 +6,15 @@ LIBS_test_conf := libconfuse
 
 OBJS_test_decide := invspid/decide.o
 OBJS_test_decide_gates := invspid/decide.o
+
+VICI := invspid/vici.o invspid/vici_msg.o
+IKE_VICI := $(VICI) $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
+	_parse_conn.o _peer.o)
+OBJS_test_vici := $(VICI)
+LIBS_test_vici := libuv
+OBJS_test_vici_msg := invspid/vici_msg.o
+LIBS_test_vici_msg := libuv
+OBJS_test_ike_cause := invspid/ike_vici_cause.o invspid/vici_msg.o
+LIBS_test_ike_cause := libuv
+OBJS_test_ike_vici := $(IKE_VICI)
+LIBS_test_ike_vici := libuv
