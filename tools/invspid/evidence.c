@@ -222,7 +222,7 @@ static void fill_inbound(struct invspid *d, struct tracked *t)
 	if (c) {
 		c_before = listing_spi(before, t->flow.spi, t->flow.proto, &sa_before);
 		if (c_before && c_before->uniqueid == c->uniqueid &&
-		    c_before->state == c->state && !sa->task_child && !sa_before->task_child &&
+		    c_before->state == c->state && sa_counts(sa) && !sa->task_child && !sa_before->task_child &&
 		    t->kernel_asked >= before->ended && t->kernel_asked <= l->started) {
 			ev->inbound = PRESENCE_THERE;
 			t->child_id = c->uniqueid;

@@ -469,7 +469,7 @@ static void decide_flow(struct invspid *d, struct tracked *t, int64_t now, int64
 	tell(d, t, now);
 	if (t->dec.action == ACTION_REKEY || t->dec.action == ACTION_INITIATE)
 		recover_start(d, t);
-	if (t->dec.action == ACTION_WAIT && t->dec.wait_ms < *next)
+	if (t->dec.wait_ms && t->dec.wait_ms < *next)
 		*next = t->dec.wait_ms;
 }
 
