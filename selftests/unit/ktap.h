@@ -69,7 +69,7 @@ __attribute__((unused)) static bool ktap_str(const char *name, const char *expec
 __attribute__((unused)) static bool ktap_has(const char *name, const char *expected,
 					     const char *actual)
 {
-	bool ok = ktap_ok(strstr(actual, expected) != NULL, "%s", name);
+	bool ok = ktap_ok(strstr(actual, expected), "%s", name);
 
 	if (!ok)
 		fprintf(ktap_out, "# expected to contain: %s\n# actual: %s\n", expected, actual);

@@ -124,7 +124,7 @@ static const struct row rows[] = {
 	  1,
 	  "",
 	  "refused without a reason" },
-	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":true}\n", 1, "", "has no \"status\"" },
+	{ { "status" }, "{\"command\":\"status\"}\n", "{\"ok\":true}\n", 1, "", "no \"status\"" },
 	{ { "status" },
 	  "{\"command\":\"status\"}\n",
 	  "{\"ok\":true,\"status\":\"\xff\"}\n",
@@ -140,7 +140,6 @@ static const struct row rows[] = {
 	{ { "explain" }, "{\"command\":\"explain\"}\n", "{\"ok\":true,\"flows\":7}\n", 0, "", "" },
 };
 
-static char dir[] = "/tmp/invspi-test-XXXXXX";
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 /* Takes one request, answers, and writes the request to @copy. */
@@ -201,8 +200,8 @@ static void run_row(size_t number, const struct row *row)
 /* A listener that never answers, and nobody behind a socket. */
 static void test_dead(void)
 {
-	char *argv[] = { (char *)"invspi", (char *)"--control", address.sun_path, (char *)"status",
-			 NULL };
+	char *argv[5] = { (char *)"invspi", (char *)"--control", address.sun_path, (char *)"status",
+			  NULL };
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char longpath[300];
 	struct result r;
@@ -225,10 +224,12 @@ static void test_dead(void)
 
 int main(void)
 {
+	char *dir;
 	size_t i;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (!mkdtemp(dir))
+	dir = strdup("/tmp/invspi-test-XXXXXX");
+	if (!dir || !mkdtemp(dir))
 		abort();
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/sock", dir);
 	for (i = 0; i < ARRAY_SIZE(rows); i++)
@@ -236,5 +237,6 @@ int main(void)
 	test_dead();
 	unlink(address.sun_path);
 	rmdir(dir);
+	free(dir);
 	return ktap_done();
 }

@@ -12,50 +12,45 @@ static void test_escape(void)
 {
 	static const struct {
 		const char *in;
-		size_t len;
+		size_t len; /* 0: up to the NUL */
 		const char *value, *line, *json;
 	} t[] = {
-#define IN(s) s, sizeof(s) - 1
-		{ IN(""), "", "", "" },
-		{ IN("plain text"), "plain text", "plain text", "plain text" },
-		{ IN("a\\b"), "a\\\\b", "a\\b", "a\\\\b" },
-		{ IN("a\"b"), "a\"b", "a\"b", "a\\\"b" },
-		{ IN("\x1b[2J"), "\\x1b[2J", "\\x1b[2J", "\\u001b[2J" },
-		{ IN("a\nb\tc"), "a\\x0ab\\x09c", "a\\x0ab\\x09c", "a\\u000ab\\u0009c" },
-		{ IN("a\0b"), "a\\x00b", "a\\x00b", "a\\u0000b" },
-		{ IN("\x7f"), "\\x7f", "\\x7f", "\\u007f" },
-		{ IN("M\xc3\xbcller"), "M\xc3\xbcller", "M\xc3\xbcller", "M\xc3\xbcller" },
-		{ IN("\xf0\x9f\x98\x80"), "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80",
+		{ "", 0, "", "", "" },
+		{ "plain text", 0, "plain text", "plain text", "plain text" },
+		{ "a\\b", 0, "a\\\\b", "a\\b", "a\\\\b" },
+		{ "a\"b", 0, "a\"b", "a\"b", "a\\\"b" },
+		{ "\x1b[2J", 0, "\\x1b[2J", "\\x1b[2J", "\\u001b[2J" },
+		{ "a\nb\tc", 0, "a\\x0ab\\x09c", "a\\x0ab\\x09c", "a\\u000ab\\u0009c" },
+		{ "a\0b", 3, "a\\x00b", "a\\x00b", "a\\u0000b" },
+		{ "\x7f", 0, "\\x7f", "\\x7f", "\\u007f" },
+		{ "M\xc3\xbcller", 0, "M\xc3\xbcller", "M\xc3\xbcller", "M\xc3\xbcller" },
+		{ "\xf0\x9f\x98\x80", 0, "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80",
 		  "\xf0\x9f\x98\x80" },
-		{ IN("\xff"), "\\xff", "\\xff", "\\\\xff" },
-		{ IN("\xc3"), "\\xc3", "\\xc3", "\\\\xc3" },
-		{ IN("\xc3("), "\\xc3(", "\\xc3(", "\\\\xc3(" },
-		{ IN("\xc0\xaf"), "\\xc0\\xaf", "\\xc0\\xaf", "\\\\xc0\\\\xaf" },
-		{ IN("\xe0\x80\xaf"), "\\xe0\\x80\\xaf", "\\xe0\\x80\\xaf",
+		{ "\xff", 0, "\\xff", "\\xff", "\\\\xff" },
+		{ "\xc3", 0, "\\xc3", "\\xc3", "\\\\xc3" },
+		{ "\xc3(", 0, "\\xc3(", "\\xc3(", "\\\\xc3(" },
+		{ "\xc0\xaf", 0, "\\xc0\\xaf", "\\xc0\\xaf", "\\\\xc0\\\\xaf" },
+		{ "\xe0\x80\xaf", 0, "\\xe0\\x80\\xaf", "\\xe0\\x80\\xaf",
 		  "\\\\xe0\\\\x80\\\\xaf" },
-		{ IN("\xed\xa0\x80"), "\\xed\\xa0\\x80", "\\xed\\xa0\\x80",
+		{ "\xed\xa0\x80", 0, "\\xed\\xa0\\x80", "\\xed\\xa0\\x80",
 		  "\\\\xed\\\\xa0\\\\x80" },
-		{ IN("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80", "\\xf4\\x90\\x80\\x80",
+		{ "\xf4\x90\x80\x80", 0, "\\xf4\\x90\\x80\\x80", "\\xf4\\x90\\x80\\x80",
 		  "\\\\xf4\\\\x90\\\\x80\\\\x80" },
-		{ IN("\xc2\x9b"
-		     "2J"),
-		  "\\xc2\\x9b2J", "\\xc2\\x9b2J", "\\u009b2J" },
-		{ IN("a\xe2\x80\xae"
-		     "b"),
-		  "a\\xe2\\x80\\xaeb", "a\\xe2\\x80\\xaeb", "a\\u202eb" },
-		{ IN("\xe2\x80\xa8"), "\\xe2\\x80\\xa8", "\\xe2\\x80\\xa8", "\\u2028" },
-#undef IN
+		{ "\xc2\x9b[J", 0, "\\xc2\\x9b[J", "\\xc2\\x9b[J", "\\u009b[J" },
+		{ "a\xe2\x80\xaez", 0, "a\\xe2\\x80\\xaez", "a\\xe2\\x80\\xaez", "a\\u202ez" },
+		{ "\xe2\x80\xa8", 0, "\\xe2\\x80\\xa8", "\\xe2\\x80\\xa8", "\\u2028" },
 	};
 	char buf[128];
-	size_t i, n;
+	size_t i, n, len;
 
 	for (i = 0; i < ARRAY_SIZE(t); i++) {
-		n = fmt_escape(buf, sizeof(buf), t[i].in, t[i].len);
+		len = t[i].len ? t[i].len : strlen(t[i].in);
+		n = fmt_escape(buf, sizeof(buf), t[i].in, len);
 		ktap_str("escaped value", t[i].value, buf);
 		ktap_int("its length", (long long)strlen(t[i].value), (long long)n);
-		fmt_escape_line(buf, sizeof(buf), t[i].in, t[i].len);
+		fmt_escape_line(buf, sizeof(buf), t[i].in, len);
 		ktap_str("escaped line", t[i].line, buf);
-		fmt_escape_json(buf, sizeof(buf), t[i].in, t[i].len);
+		fmt_escape_json(buf, sizeof(buf), t[i].in, len);
 		ktap_str("escaped for JSON", t[i].json, buf);
 	}
 }
@@ -63,7 +58,7 @@ static void test_escape(void)
 /* Whatever the room: terminated, within it, no piece cut, length as needed. */
 static void test_escape_room(void)
 {
-	const char in[] = "ab\x1b\xc3\xbc\xff\\z";
+	static const char in[] = "ab\x1b\xc3\xbc\xff\\z";
 	const char *full = "ab\\x1b\xc3\xbc\\xff\\\\z";
 	bool ok = true, fits = true;
 	char buf[64];

@@ -84,8 +84,8 @@ static int flow_delete(struct invspi *inv, struct args *args)
 	if (parse_selectors(args, &filter))
 		return EXIT_USAGE;
 	if (!filter.set)
-		return usage_error(
-			args, "\"flow delete\" needs a selector; to delete all: invspi flow flush");
+		return usage_error(args, "\"flow delete\" needs a selector; "
+					 "to delete all: invspi flow flush");
 	return do_delete(&filter, false);
 }
 

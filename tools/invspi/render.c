@@ -22,7 +22,7 @@ static bool is_plain(json_t *v)
 
 static bool needs_quotes(const char *s)
 {
-	return !*s || strpbrk(s, " \t\"") != NULL;
+	return !*s || strpbrk(s, " \t\"");
 }
 
 static void put_plain(struct fmt *f, json_t *v)

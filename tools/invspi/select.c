@@ -20,9 +20,10 @@ static int set_prefix(const char *value, struct invspi_filter *f, bool src, stru
 	if (rc)
 		return rc;
 	if (f->set & (INVSPI_FILTER_SRC | INVSPI_FILTER_DST) && f->family != p.family)
-		return invspi_err_set(
-			err, EINVAL,
-			"\"%s\" is of another address family than the prefix before it", value);
+		return invspi_err_set(err, EINVAL,
+				      "\"%s\" is of another address family "
+				      "than the prefix before it",
+				      value);
 	f->family = p.family;
 	if (src) {
 		f->src = p.addr;

@@ -17,9 +17,10 @@ int netns_enter(const char *name, struct invspi_err *err)
 	int fd, n, rc = 0;
 
 	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
-		return invspi_err_set(
-			err, EINVAL, "bad network namespace \"%s\": want a name below %s or a path",
-			name, NETNS_DIR);
+		return invspi_err_set(err, EINVAL,
+				      "bad network namespace \"%s\": "
+				      "want a name below %s or a path",
+				      name, NETNS_DIR);
 	if (strchr(name, '/'))
 		n = snprintf(path, sizeof(path), "%s", name);
 	else

@@ -38,7 +38,7 @@ static int join(struct nl_sock *s, int group, struct invspi_err *err)
 	if (errno == EPERM)
 		return invspi_err_set(err, EPERM,
 				      "events: not allowed: CAP_NET_ADMIN is needed, run as root");
-	return invspi_err_set(err, errno, "events: cannot join the multicast group: %s",
+	return invspi_err_set(err, errno, "events: no access to the multicast group: %s",
 			      strerror(errno));
 }
 

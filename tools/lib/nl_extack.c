@@ -192,8 +192,10 @@ int nl_extack_text(const struct nlmsghdr *reply, const struct nlmsghdr *request,
 	parse_extack(reply, &ea);
 	/* The core's own refusal; the module's come with a text. */
 	if (code == EPERM && !ea.text)
-		return invspi_err_set(
-			err, code, "%s: not allowed: CAP_NET_ADMIN is needed, run as root", name);
+		return invspi_err_set(err, code,
+				      "%s: not allowed: CAP_NET_ADMIN is needed, "
+				      "run as root",
+				      name);
 	add(&l, "%s: %s", name, ea.text ? ea.text : strerror(code));
 	if (ea.has_offset) {
 		bad = attr_at(request, ea.offset);

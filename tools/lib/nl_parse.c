@@ -29,15 +29,16 @@ static int index_attrs(const void *attrs, size_t len, struct span *tb, unsigned 
 	memset(tb, 0, (max + 1) * sizeof(*tb));
 	while (len) {
 		if (len < sizeof(nla))
-			return invspi_err_set(
-				err, EBADMSG,
-				"malformed message: %zu bytes behind the last attribute", len);
+			return invspi_err_set(err, EBADMSG,
+					      "malformed message: "
+					      "%zu bytes behind the last attribute",
+					      len);
 		memcpy(&nla, p, sizeof(nla));
 		if (nla.nla_len < sizeof(nla) || nla.nla_len > len)
-			return invspi_err_set(
-				err, EBADMSG,
-				"malformed message: attribute %u says %u bytes, %zu are left",
-				nla.nla_type & NLA_TYPE_MASK, nla.nla_len, len);
+			return invspi_err_set(err, EBADMSG,
+					      "malformed message: "
+					      "attribute %u says %u bytes, %zu are left",
+					      nla.nla_type & NLA_TYPE_MASK, nla.nla_len, len);
 		type = nla.nla_type & NLA_TYPE_MASK;
 		if (type <= max) {
 			tb[type].data = p + sizeof(nla);
@@ -59,10 +60,10 @@ static int get(const struct span *tb, unsigned int type, void *to, size_t size,
 	if (!tb[type].data)
 		return 0;
 	if (tb[type].len != size)
-		return invspi_err_set(
-			err, EBADMSG,
-			"malformed message: attribute %u has %zu bytes instead of %zu", type,
-			tb[type].len, size);
+		return invspi_err_set(err, EBADMSG,
+				      "malformed message: "
+				      "attribute %u has %zu bytes instead of %zu",
+				      type, tb[type].len, size);
 	memcpy(to, tb[type].data, size);
 	return 0;
 }
@@ -123,9 +124,9 @@ static int get_addresses(const struct span *tb, struct invspi_flow *flow, struct
 	int rc;
 
 	if (v4 == v6)
-		return invspi_err_set(
-			err, EBADMSG,
-			"malformed message: a flow needs two IPv4 or two IPv6 addresses");
+		return invspi_err_set(err, EBADMSG,
+				      "malformed message: "
+				      "a flow needs two IPv4 or two IPv6 addresses");
 	if (v4) {
 		flow->family = AF_INET;
 		rc = get(tb, XFRM_INVSPI_A_FLOW_SRC4, &flow->src, 4, err);

@@ -164,8 +164,10 @@ static int receive_all(struct nl_sock *s, struct exchange *x, struct invspi_err 
 	if (x->rc)
 		return x->rc;
 	if (x->interrupted)
-		return invspi_err_set(
-			err, EINTR, "%s: the table changed while it was read; try again", x->name);
+		return invspi_err_set(err, EINTR,
+				      "%s: the table changed while it was read; "
+				      "try again",
+				      x->name);
 	return 0;
 }
 
@@ -251,10 +253,11 @@ static int no_module(struct invspi_err *err)
 {
 	struct utsname u;
 
-	return invspi_err_set(
-		err, EOPNOTSUPP,
-		"the kernel module is not loaded: run `modprobe xfrm_invspi` as root, and if there is none, install it for kernel %s",
-		uname(&u) ? "" : u.release);
+	return invspi_err_set(err, EOPNOTSUPP,
+			      "the kernel module is not loaded: "
+			      "run `modprobe xfrm_invspi` as root, "
+			      "and if there is none, install it for kernel %s",
+			      uname(&u) ? "" : u.release);
 }
 
 int nl_sock_resolve(struct nl_sock *s, bool *changed, struct invspi_err *err)
@@ -279,10 +282,10 @@ int nl_sock_resolve(struct nl_sock *s, bool *changed, struct invspi_err *err)
 	if (rc)
 		return rc;
 	if (!found.id || !found.group)
-		return invspi_err_set(
-			err, EBADMSG,
-			"the kernel's family xfrm_invspi lacks its group \"%s\": module and tools do not belong together",
-			XFRM_INVSPI_MCGRP_EVENTS);
+		return invspi_err_set(err, EBADMSG,
+				      "the kernel's family xfrm_invspi lacks its group \"%s\": "
+				      "module and tools do not belong together",
+				      XFRM_INVSPI_MCGRP_EVENTS);
 	if (changed)
 		*changed = found.id != s->family;
 	s->family = found.id;

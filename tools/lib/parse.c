@@ -77,10 +77,10 @@ int parse_spi(const char *s, uint32_t *spi, struct invspi_err *err)
 			end = "";
 	}
 	if (rc || *end || v > UINT32_MAX)
-		return invspi_err_set(
-			err, EINVAL,
-			"bad SPI \"%s\": want 32 bits in hexadecimal such as 0xb761863e, or in decimal",
-			s);
+		return invspi_err_set(err, EINVAL,
+				      "bad SPI \"%s\": want 32 bits in hexadecimal "
+				      "such as 0xb761863e, or in decimal",
+				      s);
 	*spi = (uint32_t)v;
 	return 0;
 }
@@ -100,10 +100,10 @@ int parse_addr(const char *s, int *family, union invspi_addr *addr, struct invsp
 {
 	*family = addr_family(s, addr);
 	if (*family == AF_UNSPEC)
-		return invspi_err_set(
-			err, EINVAL,
-			"bad address \"%s\": want IPv4 such as 192.0.2.1 or IPv6 such as 2001:db8::1",
-			s);
+		return invspi_err_set(err, EINVAL,
+				      "bad address \"%s\": want IPv4 such as 192.0.2.1 "
+				      "or IPv6 such as 2001:db8::1",
+				      s);
 	return 0;
 }
 
@@ -140,17 +140,17 @@ int parse_prefix(const char *s, struct invspi_prefix *prefix, struct invspi_err 
 				      "bad prefix \"%s\": the length of an %s prefix is 0 to %u", s,
 				      bits == 32 ? "IPv4" : "IPv6", bits);
 	if (host_bits(&prefix->addr, plen, bits))
-		return invspi_err_set(
-			err, EINVAL,
-			"bad prefix \"%s\": bits are set behind the length; for the one address leave the length out",
-			s);
+		return invspi_err_set(err, EINVAL,
+				      "bad prefix \"%s\": bits are set behind the length; "
+				      "for the one address leave the length out",
+				      s);
 	prefix->plen = plen;
 	return 0;
 bad:
-	return invspi_err_set(
-		err, EINVAL,
-		"bad prefix \"%s\": want an address or a prefix such as 192.0.2.0/24 or 2001:db8::/32",
-		s);
+	return invspi_err_set(err, EINVAL,
+			      "bad prefix \"%s\": want an address or a prefix "
+			      "such as 192.0.2.0/24 or 2001:db8::/32",
+			      s);
 }
 
 int parse_duration(const char *s, const char *what, unsigned int bare_ms, uint64_t min_ms,
