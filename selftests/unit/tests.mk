@@ -18,3 +18,10 @@ OBJS_test_ike_cause := invspid/ike_vici_cause.o invspid/vici_msg.o
 LIBS_test_ike_cause := libuv
 OBJS_test_ike_vici := $(IKE_VICI)
 LIBS_test_ike_vici := libuv
+
+HISTORY := $(patsubst %,invspid/%.o,history history_db history_hold history_prune \
+	history_rows history_sa history_sync history_write decide)
+OBJS_test_history := $(HISTORY)
+LIBS_test_history := sqlite3
+OBJS_test_history_sync := $(HISTORY)
+LIBS_test_history_sync := sqlite3

@@ -9,7 +9,10 @@
  * the reads at once (an in-memory index of queued and live rows).
  *
  * Times: CLOCK_BOOTTIME ms within this boot, LONG_AGO for earlier boots; wall
- * clock is stored beside it for people only. Rows carry the boot id.
+ * clock is stored beside it for people only. Rows age by a clock of the
+ * machine's uptime over all boots, since wall clocks jump.
+ *
+ * One thread calls all of it.
  */
 #ifndef INVSPID_HISTORY_H
 #define INVSPID_HISTORY_H
@@ -38,7 +41,7 @@ struct hist_sa {
 	uint32_t rekeyed_from, rekeyed_to;	/* SPIs, 0 if none */
 	int64_t installed_at, last_alive;
 	enum sa_end end;
-	int64_t ended_at;
+	int64_t ended_at;	/* 0 while alive */
 	int64_t ended_wall;	/* Unix ms */
 };
 
@@ -50,55 +53,104 @@ struct hist_hold {
 
 /**
  * hist_open() - open or create the database
- * @dir: state directory; the file is history.db in it
+ * @dir: state directory, made if it isn't there; the file is history.db in it
  * @err: set to a text (malloc'd, caller frees) on failure
  *
- * A corrupt file is put aside as history.db.corrupt and a new one begun. At open,
- * rows still alive from an earlier boot end as END_MACHINE_DOWN.
+ * A corrupt file, or one of another version, is put aside as history.db.corrupt
+ * and a new one begun. At open, rows still alive from an earlier boot end as
+ * END_MACHINE_DOWN. If the last process could not write its last changes (a
+ * full disk), its live rows end as END_UNSEEN: they may have ended in any way,
+ * and what somebody closed must not be reopened.
+ *
+ * A directory that cannot be used is no failure: hist_error() tells, and the
+ * history is then kept in memory, bounded. Its being in use by another process
+ * is one.
  */
 struct history *hist_open(const char *dir, char **err);
-void hist_close(struct history *h);	/* flushes */
-int hist_flush(struct history *h);	/* waits until all is on disk; 0 or -errno */
-const char *hist_error(struct history *h);	/* last write error, NULL if none: the helper goes on */
+void hist_close(struct history *h);	/* flushes; NULL is fine */
+
+/* Waits until all is on disk or was tried; 0 or -errno. Else it takes up to 100 ms. */
+int hist_flush(struct history *h);
+
+/* What keeps the history from the disk, NULL if nothing: the helper goes on. */
+const char *hist_error(struct history *h);
 
 /**
  * hist_daemon() - a daemon was (re)connected
+ *
  * If it is another process than the one the live rows came from, they end as
- * END_DAEMON_LOST.
+ * END_DAEMON_LOST, at the time when the old one was last seen alive.
  */
 void hist_daemon(struct history *h, pid_t pid, uint64_t starttime, int64_t now);
 
 /**
  * hist_daemon_lost() - the connection to the daemon broke
- * Live rows, and those that ended as END_DELETED_LOCAL less than 2 s ago, end as
- * END_DAEMON_LOST if the process is gone (@gone); otherwise nothing changes.
+ *
+ * Live rows, and those that ended as END_DELETED_LOCAL less than 2 s before
+ * @now, end as END_DAEMON_LOST if the process is gone (@gone); otherwise
+ * nothing changes. What the operator or the peer ended stays so.
  */
 void hist_daemon_lost(struct history *h, bool gone, int64_t now);
 
 /**
- * hist_sync() - take in a listing
+ * hist_sync() - take in a whole listing
+ * @prev: an earlier one, or NULL
+ * @l: all connections, not a filtered one
+ *
  * Adds and refreshes every INSTALLED or REKEYING child. Rows of this daemon that
- * are alive but lack in @l and in @prev (both complete, see evidence rules) end as
- * END_UNSEEN unless hist_end() told how.
+ * are alive but lack in @l and in @prev end as END_UNSEEN, if the two prove it:
+ * one of them is blocking, or no IKE_SA came or went between them; and the row
+ * is older than both. A row that had ended but is listed as INSTALLED by a
+ * listing begun later is alive again (a wrong guess, or a termination that
+ * failed), unless it was rekeyed or it is the kernel that lost it.
  */
 void hist_sync(struct history *h, const struct ike_listing *prev, const struct ike_listing *l,
 	       int64_t now);
 
-/* The SA with inbound @spi ended so. A later, more telling cause (operator, peer) wins. */
+/**
+ * hist_end() - the SA with inbound @spi ended so
+ *
+ * A later, more telling cause within 10 s corrects an earlier one: the
+ * daemon's word the kernel's, the operator and the peer the daemon's.
+ */
 void hist_end(struct history *h, uint32_t spi, uint8_t proto, enum sa_end end, int64_t now);
+
+/**
+ * hist_rekey() - @spi_old was replaced by @spi_new
+ *
+ * The new SA has a row at once, with what the old one had.
+ */
 void hist_rekey(struct history *h, uint32_t spi_old, uint32_t spi_new, uint8_t proto, int64_t now);
 
 /* Newest owner of @spi. Return: 0, -ENOENT. */
 int hist_lookup(struct history *h, uint32_t spi, uint8_t proto, struct hist_sa *sa);
 
-/* The newest row of a child. Return: 0, -ENOENT. */
+/* A row of the child that is alive, or else the one that ended last. Return: 0, -ENOENT. */
 int hist_child(struct history *h, const char *conn, const char *child, struct hist_sa *sa);
 
 /**
  * hist_should_be_up() - children of a connection that should be up
+ * @cb: called per child, those that are up included; its strings are valid
+ *	during the call
+ *
  * INSTALLED when the daemon was last seen alive, and not ended in order, by
- * inactivity or by the operator.
- * @cb: called per child; its strings are valid during the call
+ * inactivity or by the operator. By the cause of the newest row's end:
+ *
+ *   NONE		yes: alive as far as we know
+ *   REKEYED		yes: it has a successor, only that we did not hear of it
+ *   GAVE_UP		yes: the peer was silent, nobody wanted it down
+ *   DAEMON_LOST	yes: it lived until the daemon went
+ *   KERNEL_LOST	yes: the daemon never meant to end it
+ *   MACHINE_DOWN	yes: it lived until the machine went
+ *   DELETED_LOCAL	no: in order (the daemon's own end makes it DAEMON_LOST)
+ *   DELETED_PEER	no: in order; the peer brings it back if it wants to
+ *   INACTIVITY		no: configured so
+ *   OPERATOR		no: somebody wanted it down
+ *   EXPIRED		no: the hard lifetime is the daemon's doing, and the peer
+ *			was told
+ *   REPLACED		no: the peer began anew and says which children it wants
+ *   UNSEEN		no: we cannot know that it was not in order
+ *
  * Return: their number.
  */
 int hist_should_be_up(struct history *h, const char *conn,
@@ -120,9 +172,16 @@ struct hist_action {
 };
 void hist_action(struct history *h, const struct hist_action *a);
 
-/* Holds survive reboots. Return: 0 or -errno. */
+/**
+ * hist_hold_add() - hold a connection, or "all"; replaces an earlier hold of it
+ * @seconds: 0 = for ever
+ *
+ * In effect at once. Waits up to 2 s for the disk, since a hold must survive a
+ * reboot. Return: 0; -EINVAL for no name or a bad time, -ENOSPC if there are
+ * 10,000, -ENOMEM: no hold; other -errno: it holds, but could not be saved.
+ */
 int hist_hold_add(struct history *h, const char *conn, int64_t seconds, const char *reason);
-int hist_hold_del(struct history *h, const char *conn);	/* -ENOENT */
+int hist_hold_del(struct history *h, const char *conn);	/* likewise; -ENOENT: there is none */
 bool hist_held(struct history *h, const char *conn);	/* that one, or "all" */
 int hist_hold_each(struct history *h, void (*cb)(void *arg, const struct hist_hold *hold), void *arg);
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Statements that both the reader and the writer of the history's file use. */
+#ifndef INVSPID_HISTORY_DB_H
+#define INVSPID_HISTORY_DB_H
+
+#include "history_int.h"
+
+/* All columns, in the order of sa_bind() and sa_read(). */
+#define SA_COLUMNS \
+	"id, ord, spi, proto, conn, child, local_id, remote_id, local, remote, " \
+	"local_port, remote_port, encap, reqid, if_id, mark, mark_mask, mode, algs, " \
+	"local_ts, remote_ts, rekeyed_from, rekeyed_to, installed, last_alive, " \
+	"cause, ended, ended_wall"
+#define SA_COLUMN_COUNT 28
+
+void sa_bind(sqlite3_stmt *stmt, const struct hist_sa *sa, int64_t ord);
+/* Strings are the statement's, until its next step. */
+void sa_read(sqlite3_stmt *stmt, struct hist_sa *sa, int64_t *ord);
+void bind_text(sqlite3_stmt *stmt, int at, const char *text);
+
+#endif

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Rows in memory: those alive, those whose write is still queued, those that
+ * ended a moment ago (their cause may still be corrected), and the newest of
+ * each child. Everything older is only in the file.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "history_int.h"
+
+#define RECENT_MS	10000	/* the cause of an end may be corrected for so long */
+#define REAP_MS		1000
+
+static uint32_t mix(uint32_t h)
+{
+	h = (h ^ h >> 16) * 0x7feb352du;
+	h = (h ^ h >> 15) * 0x846ca68bu;
+	return h ^ h >> 16;
+}
+
+static uint32_t hash_spi(const struct history *h, uint32_t spi, uint8_t proto)
+{
+	return mix(spi ^ h->seed ^ proto) % HIST_BUCKETS;
+}
+
+static uint32_t hash_name(const struct history *h, const char *conn, const char *child)
+{
+	uint32_t v = h->seed;
+
+	for (; *conn; conn++)
+		v = (v ^ (uint8_t)*conn) * 16777619u;
+	v = (v ^ 0x100) * 16777619u;
+	for (; *child; child++)
+		v = (v ^ (uint8_t)*child) * 16777619u;
+	return mix(v) % HIST_BUCKETS;
+}
+
+/* ---- SPIs that may be in the file ---- */
+
+/*
+ * Anyone can send packets with random SPIs, and each is looked up: nearly all
+ * of those questions must not reach the file. Two bits for each SPI.
+ */
+void bloom_add(struct history *h, uint32_t spi, uint8_t proto)
+{
+	uint32_t v = mix(spi ^ h->seed ^ proto), u = mix(v ^ 0x9e3779b9u);
+
+	if (!h->bloom)
+		return;
+	h->bloom[v % HIST_BLOOM_BITS / 8] |= (uint8_t)(1 << v % 8);
+	h->bloom[u % HIST_BLOOM_BITS / 8] |= (uint8_t)(1 << u % 8);
+}
+
+bool bloom_maybe(const struct history *h, uint32_t spi, uint8_t proto)
+{
+	uint32_t v = mix(spi ^ h->seed ^ proto), u = mix(v ^ 0x9e3779b9u);
+
+	return !h->bloom || ((h->bloom[v % HIST_BLOOM_BITS / 8] & 1 << v % 8) &&
+			     (h->bloom[u % HIST_BLOOM_BITS / 8] & 1 << u % 8));
+}
+
+/* ---- strings ---- */
+
+int hist_strings(struct hist_sa *sa, char **strings)
+{
+	const char **member[] = {
+		&sa->conn, &sa->child, &sa->local_id, &sa->remote_id,
+		&sa->mode, &sa->algs, &sa->local_ts, &sa->remote_ts,
+	};
+	size_t i, len, total = 0;
+	char *p;
+
+	for (i = 0; i < sizeof(member) / sizeof(member[0]); i++)
+		total += (*member[i] ? strlen(*member[i]) : 0) + 1;
+	p = malloc(total);
+	if (!p)
+		return -ENOMEM;
+	*strings = p;
+	for (i = 0; i < sizeof(member) / sizeof(member[0]); i++) {
+		len = *member[i] ? strlen(*member[i]) : 0;
+		if (len)
+			memcpy(p, *member[i], len);
+		p[len] = '\0';
+		*member[i] = p;
+		p += len + 1;
+	}
+	return 0;
+}
+
+/* ---- children ---- */
+
+struct kid *kid_find(const struct history *h, const char *conn, const char *child)
+{
+	struct kid *k;
+
+	for (k = h->kid[hash_name(h, conn, child)]; k; k = k->hash_next)
+		if (!strcmp(k->conn, conn) && !strcmp(k->child, child))
+			return k;
+	return NULL;
+}
+
+static struct kid *kid_get(struct history *h, const char *conn, const char *child)
+{
+	struct kid *k = kid_find(h, conn, child);
+	uint32_t at;
+
+	if (k)
+		return k;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return NULL;
+	k->conn = strdup(conn);
+	k->child = strdup(child);
+	if (!k->conn || !k->child) {
+		free(k->conn);
+		free(k->child);
+		free(k);
+		return NULL;
+	}
+	at = hash_name(h, conn, child);
+	k->hash_next = h->kid[at];
+	h->kid[at] = k;
+	k->next = h->kids;
+	h->kids = k;
+	return k;
+}
+
+struct row *kid_newest(const struct kid *kid)
+{
+	return kid->alive ? kid->alive : kid->last_ended;
+}
+
+/* ---- rows ---- */
+
+struct row *row_new(struct history *h, const struct hist_sa *sa)
+{
+	struct row *row = calloc(1, sizeof(*row));
+
+	if (!row)
+		return NULL;
+	row->sa = *sa;
+	if (hist_strings(&row->sa, &row->strings)) {
+		free(row);
+		return NULL;
+	}
+	if (!row->sa.id)
+		row->sa.id = h->next_id++;
+	row->ord = HIST_ORD_ALIVE + row->sa.id;
+	return row;
+}
+
+/* Takes in what a listing tells anew; identity and lineage stay. */
+int row_change(struct history *h, struct row *row, const struct hist_sa *sa)
+{
+	struct hist_sa copy = *sa;
+	char *strings;
+
+	(void)h;
+	if (hist_strings(&copy, &strings))
+		return -ENOMEM;
+	free(row->strings);
+	row->strings = strings;
+	row->sa = copy;
+	return 0;
+}
+
+void row_free(struct row *row)
+{
+	if (!row)
+		return;
+	free(row->strings);
+	free(row);
+}
+
+static void link_alive(struct kid *kid, struct row *row)
+{
+	row->alive_next = kid->alive;
+	row->alive_pprev = &kid->alive;
+	if (kid->alive)
+		kid->alive->alive_pprev = &row->alive_next;
+	kid->alive = row;
+}
+
+static void unlink_alive(struct row *row)
+{
+	*row->alive_pprev = row->alive_next;
+	if (row->alive_next)
+		row->alive_next->alive_pprev = row->alive_pprev;
+	row->alive_pprev = NULL;
+}
+
+static void link_ended(struct history *h, struct row *row)
+{
+	row->kid->last_ended = row;
+	if (row->in_ended)
+		return;
+	row->in_ended = true;
+	row->ended_next = NULL;
+	*h->ended_last = row;
+	h->ended_last = &row->ended_next;
+	h->nended++;
+}
+
+/* Rows come in the order of @ord when they are loaded. */
+int row_insert(struct history *h, struct row *row)
+{
+	uint32_t at = hash_spi(h, row->sa.spi, row->sa.proto);
+
+	row->kid = kid_get(h, row->sa.conn, row->sa.child);
+	if (!row->kid)
+		return -ENOMEM;
+	row->spi_next = h->spi[at];
+	h->spi[at] = row;
+	bloom_add(h, row->sa.spi, row->sa.proto);
+	if (row->sa.end == END_NONE)
+		link_alive(row->kid, row);
+	else
+		link_ended(h, row);
+	return 0;
+}
+
+void row_end(struct history *h, struct row *row, enum sa_end end, int64_t at)
+{
+	if (row->sa.end == END_NONE) {
+		unlink_alive(row);
+		row->sa.ended_at = at;
+		row->sa.ended_wall = h->env.wall_ms();
+		row->ord = ++h->ord;
+		row->sa.end = end;
+		link_ended(h, row);
+	}
+	row->sa.end = end;
+	write_row(h, row, true);
+}
+
+void row_revive(struct history *h, struct row *row)
+{
+	row->sa.end = END_NONE;
+	row->sa.ended_at = 0;
+	row->sa.ended_wall = 0;
+	row->ord = HIST_ORD_ALIVE + row->sa.id;
+	if (row->kid->last_ended == row)
+		row->kid->last_ended = NULL;
+	link_alive(row->kid, row);
+	write_row(h, row, true);
+}
+
+/* Newest owner of an SPI among the rows in memory. */
+struct row *row_by_spi(const struct history *h, uint32_t spi, uint8_t proto)
+{
+	struct row *row, *best = NULL;
+
+	for (row = h->spi[hash_spi(h, spi, proto)]; row; row = row->spi_next)
+		if (row->sa.spi == spi && row->sa.proto == proto &&
+		    (!best || row->sa.id > best->sa.id))
+			best = row;
+	return best;
+}
+
+static void row_forget(struct history *h, struct row *row)
+{
+	struct row **at = &h->spi[hash_spi(h, row->sa.spi, row->sa.proto)];
+
+	while (*at != row)
+		at = &(*at)->spi_next;
+	*at = row->spi_next;
+	row_free(row);
+}
+
+/*
+ * Forgets rows that the file has. Without a file the oldest go when they are
+ * too many.
+ */
+void rows_reap(struct history *h, int64_t now)
+{
+	struct row **at = &h->ended, *row;
+	bool memory = !h->rdb, keep;
+
+	if (now - h->reaped_at < REAP_MS && now >= h->reaped_at)
+		return;
+	h->reaped_at = now;
+	write_reap(h);
+	while ((row = *at)) {
+		keep = row->sa.end != END_NONE &&
+		       (row->kid->last_ended == row || row->pending ||
+			row->sa.ended_at > hist_in(h, now) - RECENT_MS ||
+			(memory && h->nended <= HIST_MEMORY_ROWS));
+		if (keep) {
+			at = &row->ended_next;
+			continue;
+		}
+		*at = row->ended_next;
+		h->nended--;
+		row->in_ended = false;
+		if (row->sa.end != END_NONE)
+			row_forget(h, row);
+	}
+	h->ended_last = at;
+}
+
+void rows_free(struct history *h)
+{
+	struct row *row;
+	struct kid *k;
+	size_t i;
+
+	for (i = 0; i < HIST_BUCKETS; i++) {
+		while ((row = h->spi[i])) {
+			h->spi[i] = row->spi_next;
+			row_free(row);
+		}
+	}
+	while ((k = h->kids)) {
+		h->kids = k->next;
+		free(k->conn);
+		free(k->child);
+		free(k);
+	}
+}

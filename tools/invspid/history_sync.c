@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Taking in a listing of the daemon's SAs. */
+#include <string.h>
+
+#include "history_int.h"
+
+#define HEARTBEAT_MS	10000	/* how often it is written that the daemon is alive */
+#define AGE_ERROR_MS	1000	/* the daemon tells ages in whole seconds */
+
+static bool counts(const struct ike_child *c)
+{
+	return (c->state == CHILD_INSTALLED || c->state == CHILD_REKEYING) && c->spi_in;
+}
+
+static int64_t install_time(const struct ike_listing *l, const struct ike_child *c)
+{
+	int64_t t = l->ended - (c->install_age_s > 0 ? c->install_age_s : 0) * 1000;
+
+	return t > 0 ? t : 0;
+}
+
+static void from_listing(const struct history *h, const struct ike_listing *l,
+			 const struct ike_sa *ike, const struct ike_child *c, struct hist_sa *sa)
+{
+	memset(sa, 0, sizeof(*sa));
+	sa->spi = c->spi_in;
+	sa->proto = c->proto;
+	sa->conn = ike->conn;
+	sa->child = c->name;
+	sa->local_id = ike->local_id;
+	sa->remote_id = ike->remote_id;
+	sa->local = ike->local;
+	sa->remote = ike->remote;
+	sa->local_port = ike->local_port;
+	sa->remote_port = ike->remote_port;
+	sa->encap = c->encap;
+	sa->reqid = c->reqid;
+	sa->if_id = c->if_id_in;
+	sa->mark = c->mark_in;
+	sa->mark_mask = c->mark_in_mask;
+	sa->mode = c->mode;
+	sa->algs = c->algs;
+	sa->local_ts = c->local_ts;
+	sa->remote_ts = c->remote_ts;
+	sa->installed_at = hist_in(h, install_time(l, c));
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return !strcmp(a ? a : "", b ? b : "");
+}
+
+static bool same_addr(const struct ike_addr *a, const struct ike_addr *b)
+{
+	return a->family == b->family && !memcmp(a->addr, b->addr, sizeof(a->addr));
+}
+
+static bool same_facts(const struct hist_sa *a, const struct hist_sa *b)
+{
+	return same_addr(&a->local, &b->local) && same_addr(&a->remote, &b->remote) &&
+	       a->local_port == b->local_port && a->remote_port == b->remote_port &&
+	       a->encap == b->encap && a->reqid == b->reqid && a->if_id == b->if_id &&
+	       a->mark == b->mark && a->mark_mask == b->mark_mask &&
+	       same_text(a->local_id, b->local_id) && same_text(a->remote_id, b->remote_id) &&
+	       same_text(a->mode, b->mode) && same_text(a->algs, b->algs) &&
+	       same_text(a->local_ts, b->local_ts) && same_text(a->remote_ts, b->remote_ts);
+}
+
+/* Addresses move (MOBIKE), selectors are narrowed, a successor is known by its SPI only. */
+static void refresh(struct history *h, struct row *row, struct hist_sa *sa, int64_t now)
+{
+	row->sa.last_alive = hist_in(h, now);
+	if (same_facts(&row->sa, sa))
+		return;
+	sa->id = row->sa.id;
+	sa->rekeyed_from = row->sa.rekeyed_from;
+	sa->rekeyed_to = row->sa.rekeyed_to;
+	sa->installed_at = row->sa.installed_at;
+	sa->last_alive = row->sa.last_alive;
+	sa->end = row->sa.end;
+	sa->ended_at = row->sa.ended_at;
+	sa->ended_wall = row->sa.ended_wall;
+	if (!row_change(h, row, sa))
+		write_row(h, row, false);
+}
+
+static void add(struct history *h, struct hist_sa *sa, int64_t now)
+{
+	struct row *row;
+	unsigned int i;
+
+	for (i = 0; i < HIST_LINEAGES; i++)
+		if (h->lineage[i].new == sa->spi && h->lineage[i].proto == sa->proto)
+			sa->rekeyed_from = h->lineage[i].old;
+	sa->last_alive = hist_in(h, now);
+	row = row_new(h, sa);
+	if (!row || row_insert(h, row)) {
+		row_free(row);
+		return;
+	}
+	row->seen_at = now;
+	row->listed = h->syncs;
+	write_row(h, row, false);
+}
+
+/*
+ * An end that the daemon contradicts by going on with the SA was a wrong guess,
+ * or an attempt that failed. Not so a rekey, after which an IKEv1 daemon keeps
+ * the old SA, nor what the kernel says: that the daemon lists the SA is then
+ * just what is wrong.
+ */
+static bool can_revive(enum sa_end end)
+{
+	return end != END_REKEYED && end != END_KERNEL_LOST && end != END_EXPIRED;
+}
+
+/* A row of the same child has ended, and yet the daemon has its SPI. */
+static void ended_but_listed(struct history *h, struct row *row, const struct ike_listing *l,
+			     struct hist_sa *sa, int64_t now)
+{
+	/* The listing was begun before the end: it is just old. */
+	if (row->sa.ended_at >= hist_in(h, l->started) &&
+	    sa->installed_at <= row->sa.ended_at + AGE_ERROR_MS)
+		return;
+	/* Installed after the end: another SA with the same SPI. */
+	if (sa->installed_at > row->sa.ended_at + AGE_ERROR_MS) {
+		add(h, sa, now);
+		return;
+	}
+	row->listed = h->syncs;
+	if (can_revive(row->sa.end))
+		row_revive(h, row);
+	refresh(h, row, sa, now);
+}
+
+static void take_child(struct history *h, const struct ike_listing *l, const struct ike_sa *ike,
+		       const struct ike_child *c, int64_t now)
+{
+	struct row *row = row_by_spi(h, c->spi_in, c->proto);
+	struct hist_sa sa;
+
+	if (!counts(c)) {
+		if (row && row->sa.end == END_NONE && c->state == CHILD_REKEYED)
+			row_end(h, row, END_REKEYED, hist_in(h, now));
+		return;
+	}
+	from_listing(h, l, ike, c, &sa);
+	if (!row) {
+		add(h, &sa, now);
+		return;
+	}
+	if (strcmp(row->sa.conn, ike->conn) || strcmp(row->sa.child, c->name)) {
+		/* The SPI has a new owner. */
+		if (row->sa.end == END_NONE)
+			row_end(h, row, END_UNSEEN, hist_in(h, now));
+		add(h, &sa, now);
+		return;
+	}
+	if (row->sa.end != END_NONE) {
+		ended_but_listed(h, row, l, &sa, now);
+		return;
+	}
+	row->listed = h->syncs;
+	refresh(h, row, &sa, now);
+}
+
+/* In these moments (an update of addresses, for one) no SPI is told. */
+static void mark_child(struct history *h, const char *conn, const char *child)
+{
+	struct kid *kid = kid_find(h, conn, child);
+	struct row *row;
+
+	for (row = kid ? kid->alive : NULL; row; row = row->alive_next)
+		row->listed = h->syncs;
+}
+
+/* Marks the rows that a listing has in any state but DELETED, which lingers. */
+static void mark(struct history *h, const struct ike_listing *l)
+{
+	const struct ike_child *c;
+	struct row *row;
+	size_t i, k;
+
+	for (i = 0; i < l->nsa; i++) {
+		for (k = 0; k < l->sa[i].nchild; k++) {
+			c = &l->sa[i].child[k];
+			if (c->state == CHILD_OTHER)
+				mark_child(h, l->sa[i].conn, c->name);
+			if (c->state == CHILD_DELETED || !c->spi_in)
+				continue;
+			row = row_by_spi(h, c->spi_in, c->proto);
+			if (row)
+				row->listed = h->syncs;
+		}
+	}
+}
+
+/* Since when the listings have to have had it; LONG_AGO if they prove no absence. */
+static int64_t proof_since(const struct ike_listing *prev, const struct ike_listing *l)
+{
+	if (prev)
+		return prev->blocking || l->blocking || prev->updown == l->updown ?
+		       prev->started : LONG_AGO;
+	return l->blocking ? l->started : LONG_AGO;
+}
+
+void hist_sync(struct history *h, const struct ike_listing *prev, const struct ike_listing *l,
+	       int64_t now)
+{
+	int64_t since = proof_since(prev, l);
+	struct row *row, *next;
+	struct kid *kid;
+	size_t i, k;
+
+	rows_reap(h, now);
+	h->syncs++;
+	for (i = 0; i < l->nsa; i++)
+		for (k = 0; k < l->sa[i].nchild; k++)
+			take_child(h, l, &l->sa[i], &l->sa[i].child[k], now);
+	mark(h, l);
+	if (prev)
+		mark(h, prev);
+	for (kid = h->kids; since != LONG_AGO && kid; kid = kid->next) {
+		for (row = kid->alive; row; row = next) {
+			next = row->alive_next;
+			if (row->listed != h->syncs && row->seen_at < since)
+				row_end(h, row, END_UNSEEN, hist_in(h, now));
+		}
+	}
+	if (hist_in(h, now) > h->meta.last)
+		h->meta.last = hist_in(h, now);
+	h->meta.last_alive = hist_in(h, now);
+	if (now - h->heartbeat_at >= HEARTBEAT_MS) {
+		h->heartbeat_at = now;
+		write_meta(h);
+	}
+}
