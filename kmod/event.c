@@ -2,9 +2,10 @@
 /*
  * Events: hints that the table has changed.
  *
- * A packet only marks its flow and arms the work item; that builds the messages
- * from the table a few milliseconds later, so that what happens in between
- * costs one message. A listener that missed one loses time, nothing else.
+ * A packet only marks its flow and arms the work item, which builds the messages
+ * from the table. When it has just run it waits a few milliseconds, so that what
+ * happens to a flow in between costs one message. A listener that missed one
+ * loses time, nothing else.
  *
  * The token bucket keeps half of its tokens for verdicts: a flood of new flows
  * must not silence the flow that matters.
@@ -18,8 +19,8 @@
 #include "event.h"
 #include "netlink.h"
 
-/* How long events are gathered. A listener hears of them 10 ms later at most. */
-#define INVSPI_EVENT_GATHER_MS	4
+/* The first event goes at once; how long those that follow are gathered. */
+#define INVSPI_EVENT_GATHER_MS	5
 
 static struct workqueue_struct *invspi_event_wq;
 /* False: the family is not registered, and the group's number not ours. */
@@ -68,6 +69,7 @@ static void invspi_event_send(struct work_struct *work)
 	u32 index = 0;
 	u8 event;
 
+	WRITE_ONCE(in->events.ran, jiffies);
 	while ((event = invspi_table_next_event(&in->table, &index, &flow))) {
 		invspi_event_send_one(in, event, &flow);
 		cond_resched();
@@ -98,9 +100,11 @@ static void invspi_event_age(struct work_struct *work)
  */
 void invspi_event_kick(struct invspi_net *in, u32 todo)
 {
+	unsigned long gather = msecs_to_jiffies(INVSPI_EVENT_GATHER_MS);
+
 	if (todo & INVSPI_TODO_EVENT)
 		queue_delayed_work(invspi_event_wq, &in->events.send,
-				   msecs_to_jiffies(INVSPI_EVENT_GATHER_MS));
+				   jiffies - READ_ONCE(in->events.ran) > gather ? 0 : gather);
 	if (todo & INVSPI_TODO_AGE)
 		queue_delayed_work(invspi_event_wq, &in->events.age,
 				   READ_ONCE(in->table.idle));

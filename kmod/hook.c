@@ -24,6 +24,7 @@
  * Each packet is counted at most once per move, so never more often than the
  * kernel does.
  */
+#include <linux/cpu.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/limits.h>
@@ -453,8 +454,10 @@ int invspi_hook_register(const char **step)
 	 * registration, for packets that were never ours. The next drop must
 	 * not be taken for one of them.
 	 */
+	cpus_read_lock();
 	for_each_online_cpu(cpu)
-		work_on_cpu_safe(cpu, invspi_hook_look_all, NULL);
+		work_on_cpu(cpu, invspi_hook_look_all, NULL);
+	cpus_read_unlock();
 	return 0;
 
 err_remove:

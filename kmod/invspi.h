@@ -17,6 +17,7 @@
  * @send: sends them, a moment after the first
  * @age: looks for desyncs that have fallen silent, while there are desyncs
  * @limit: events a second
+ * @ran: jiffies when @send last ran
  * @sent: written by @send only
  * @suppressed: the same
  */
@@ -24,6 +25,7 @@ struct invspi_events {
 	struct delayed_work send;
 	struct delayed_work age;
 	struct invspi_limit limit;
+	unsigned long ran;
 	u64 sent;
 	u64 suppressed;
 };
