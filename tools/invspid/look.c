@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "daemon.h"
 #include "log.h"
@@ -34,17 +35,26 @@ struct waiter {
  * @running: between start and the last answer
  * @again: something happened meanwhile
  * @started: of the current or last one
- * @cost: milliseconds that it kept the loop busy
+ * @cost_us: CPU time that it took
  * @gap: the next one starts not sooner than this after it
  */
 struct look {
 	bool running, again;
-	int64_t started, cost, gap;
+	int64_t started, cost_us, gap;
 	struct waiter *waiters;		/* served by the current look */
 	struct waiter *next_waiters;	/* came while it ran */
 };
 
 static void look_start(struct invspid *d);
+
+/* Not the clock: on a busy machine that would make us slow without need. */
+static int64_t cpu_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -424,7 +434,7 @@ static void look_end(struct invspid *d, int64_t next_ms)
 	struct waiter *w, *list = look->waiters;
 	bool again = look->again;
 
-	look->gap = look->cost * LOOK_SHARE;
+	look->gap = look->cost_us * LOOK_SHARE / 1000;
 	if (look->gap < LOOK_MIN_GAP_MS)
 		look->gap = LOOK_MIN_GAP_MS;
 	if (look->gap > LOOK_MAX_GAP_MS)
@@ -476,7 +486,7 @@ static void decide_flow(struct invspid *d, struct tracked *t, int64_t now, int64
 static void look_decide(struct invspid *d)
 {
 	int64_t now = now_ms(), next = d->conf->poll_ms;
-	uint64_t begun = uv_hrtime();
+	int64_t begun = cpu_us();
 	bool all = d->look->waiters;
 	size_t i;
 
@@ -492,7 +502,7 @@ static void look_decide(struct invspid *d)
 		if (active && t->relevant && next > LOOK_GROWING_MS)
 			next = LOOK_GROWING_MS;
 	}
-	d->look->cost += (int64_t)((uv_hrtime() - begun) / 1000000);
+	d->look->cost_us += cpu_us() - begun;
 	look_end(d, next);
 }
 
@@ -546,7 +556,7 @@ static void look_start(struct invspid *d)
 {
 	struct look *look = d->look;
 	enum daemon_state state = d->ike ? ike_state(d->ike) : DAEMON_ABSENT;
-	int64_t now = now_ms();
+	int64_t now = now_ms(), begun = cpu_us();
 	bool slow;
 
 	if (look->running)
@@ -557,7 +567,7 @@ static void look_start(struct invspid *d)
 	d->count.looks++;
 	if (read_flows(d) == -EINTR)
 		look->again = true;
-	look->cost = now_ms() - now;
+	look->cost_us = cpu_us() - begun;
 	if ((state == DAEMON_READY || state == DAEMON_SETTLING) &&
 	    (d->want_listing || slow || look->waiters || anything_active(d))) {
 		d->want_listing = false;
