@@ -11,45 +11,43 @@
 
 /* Not const: 6.1 has no const in the pointer of a policy. */
 static struct netlink_range_validation invspi_config_ranges[INVSPI_CONFIG_ATTRS] = {
-	[XFRM_INVSPI_A_CONFIG_FLOWS_MAX]       = { .min = INVSPI_SET_FLOWS, .max = 1048576 },
-	[XFRM_INVSPI_A_CONFIG_DESYNC_PACKETS]  = { .min = 2, .max = 1000000 },
-	[XFRM_INVSPI_A_CONFIG_DESYNC_MS]       = { .min = 0, .max = 3600000 },
-	[XFRM_INVSPI_A_CONFIG_IDLE_MS]	       = { .min = 100, .max = 86400000 },
+	[XFRM_INVSPI_A_CONFIG_FLOWS_MAX] = { .min = INVSPI_SET_FLOWS, .max = 1048576 },
+	[XFRM_INVSPI_A_CONFIG_DESYNC_PACKETS] = { .min = 2, .max = 1000000 },
+	[XFRM_INVSPI_A_CONFIG_DESYNC_MS] = { .min = 0, .max = 3600000 },
+	[XFRM_INVSPI_A_CONFIG_IDLE_MS] = { .min = 100, .max = 86400000 },
 	[XFRM_INVSPI_A_CONFIG_LOG_INTERVAL_MS] = { .min = 0, .max = 86400000 },
-	[XFRM_INVSPI_A_CONFIG_LOG_RATE]	       = { .min = 1, .max = 1000 },
-	[XFRM_INVSPI_A_CONFIG_EVENTS_RATE]     = { .min = 1, .max = 100000 },
+	[XFRM_INVSPI_A_CONFIG_LOG_RATE] = { .min = 1, .max = 1000 },
+	[XFRM_INVSPI_A_CONFIG_EVENTS_RATE] = { .min = 1, .max = 100000 },
 };
 
 #define INVSPI_RANGE(attr) NLA_POLICY_FULL_RANGE(NLA_U32, &invspi_config_ranges[attr])
 
 const struct nla_policy invspi_config_policy[INVSPI_CONFIG_ATTRS] = {
-	[XFRM_INVSPI_A_CONFIG_FLOWS_MAX]       = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_FLOWS_MAX),
-	[XFRM_INVSPI_A_CONFIG_DESYNC_PACKETS]  = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_DESYNC_PACKETS),
-	[XFRM_INVSPI_A_CONFIG_DESYNC_MS]       = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_DESYNC_MS),
-	[XFRM_INVSPI_A_CONFIG_IDLE_MS]	       = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_IDLE_MS),
+	[XFRM_INVSPI_A_CONFIG_FLOWS_MAX] = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_FLOWS_MAX),
+	[XFRM_INVSPI_A_CONFIG_DESYNC_PACKETS] = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_DESYNC_PACKETS),
+	[XFRM_INVSPI_A_CONFIG_DESYNC_MS] = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_DESYNC_MS),
+	[XFRM_INVSPI_A_CONFIG_IDLE_MS] = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_IDLE_MS),
 	[XFRM_INVSPI_A_CONFIG_LOG_INTERVAL_MS] = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_LOG_INTERVAL_MS),
-	[XFRM_INVSPI_A_CONFIG_LOG_RATE]	       = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_LOG_RATE),
-	[XFRM_INVSPI_A_CONFIG_EVENTS_RATE]     = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_EVENTS_RATE),
+	[XFRM_INVSPI_A_CONFIG_LOG_RATE] = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_LOG_RATE),
+	[XFRM_INVSPI_A_CONFIG_EVENTS_RATE] = INVSPI_RANGE(XFRM_INVSPI_A_CONFIG_EVENTS_RATE),
 };
+
+#define INVSPI_ITEM(member)                                     \
+	{                                                       \
+#member, offsetof(struct invspi_config, member) \
+	}
 
 static const struct {
 	const char *name;
 	size_t offset;
 } invspi_config_items[INVSPI_CONFIG_ATTRS] = {
-	[XFRM_INVSPI_A_CONFIG_FLOWS_MAX] = {
-		"flows_max", offsetof(struct invspi_config, flows_max) },
-	[XFRM_INVSPI_A_CONFIG_DESYNC_PACKETS] = {
-		"desync_packets", offsetof(struct invspi_config, desync_packets) },
-	[XFRM_INVSPI_A_CONFIG_DESYNC_MS] = {
-		"desync_ms", offsetof(struct invspi_config, desync_ms) },
-	[XFRM_INVSPI_A_CONFIG_IDLE_MS] = {
-		"idle_ms", offsetof(struct invspi_config, idle_ms) },
-	[XFRM_INVSPI_A_CONFIG_LOG_INTERVAL_MS] = {
-		"log_interval_ms", offsetof(struct invspi_config, log_interval_ms) },
-	[XFRM_INVSPI_A_CONFIG_LOG_RATE] = {
-		"log_rate", offsetof(struct invspi_config, log_rate) },
-	[XFRM_INVSPI_A_CONFIG_EVENTS_RATE] = {
-		"events_rate", offsetof(struct invspi_config, events_rate) },
+	[XFRM_INVSPI_A_CONFIG_FLOWS_MAX] = INVSPI_ITEM(flows_max),
+	[XFRM_INVSPI_A_CONFIG_DESYNC_PACKETS] = INVSPI_ITEM(desync_packets),
+	[XFRM_INVSPI_A_CONFIG_DESYNC_MS] = INVSPI_ITEM(desync_ms),
+	[XFRM_INVSPI_A_CONFIG_IDLE_MS] = INVSPI_ITEM(idle_ms),
+	[XFRM_INVSPI_A_CONFIG_LOG_INTERVAL_MS] = INVSPI_ITEM(log_interval_ms),
+	[XFRM_INVSPI_A_CONFIG_LOG_RATE] = INVSPI_ITEM(log_rate),
+	[XFRM_INVSPI_A_CONFIG_EVENTS_RATE] = INVSPI_ITEM(events_rate),
 };
 
 /**
@@ -81,8 +79,8 @@ int invspi_config_check(struct invspi_config *cfg)
 		    value <= invspi_config_ranges[attr].max)
 			continue;
 		pr_err("parameter %s=%u is not in the range %llu to %llu\n",
-		       invspi_config_items[attr].name, value,
-		       invspi_config_ranges[attr].min, invspi_config_ranges[attr].max);
+		       invspi_config_items[attr].name, value, invspi_config_ranges[attr].min,
+		       invspi_config_ranges[attr].max);
 		return -EINVAL;
 	}
 	return 0;

@@ -8,7 +8,7 @@
 
 #include "table.h"
 
-#define INVSPI_CONFIG_ATTRS	(XFRM_INVSPI_A_CONFIG_EVENTS_RATE + 1)
+#define INVSPI_CONFIG_ATTRS (XFRM_INVSPI_A_CONFIG_EVENTS_RATE + 1)
 
 extern const struct nla_policy invspi_config_policy[INVSPI_CONFIG_ATTRS];
 

@@ -10,10 +10,8 @@
 #include "table_set.h"
 
 /* A line for this packet? The global cap comes first: see invspi_limit_take. */
-static noinline u32 invspi_flow_log(struct invspi_table *tb,
-				    struct invspi_percpu *pc,
-				    struct invspi_hot *hot,
-				    struct invspi_cold *cold,
+static noinline u32 invspi_flow_log(struct invspi_table *tb, struct invspi_percpu *pc,
+				    struct invspi_hot *hot, struct invspi_cold *cold,
 				    struct invspi_pkt *pkt, u64 now)
 {
 	u32 drops = hot->drops[INVSPI_NO_STATE];
@@ -31,9 +29,8 @@ static noinline u32 invspi_flow_log(struct invspi_table *tb,
 }
 
 /* What is rare in a flow's life: its second packet, the verdict, its return */
-static noinline u32 invspi_flow_progress(struct invspi_table *tb,
-					 struct invspi_slots *slots, u32 index,
-					 struct invspi_set *set, u32 i, u64 now)
+static noinline u32 invspi_flow_progress(struct invspi_table *tb, struct invspi_slots *slots,
+					 u32 index, struct invspi_set *set, u32 i, u64 now)
 {
 	struct invspi_key *key = &set->cold[i].key;
 
@@ -50,20 +47,17 @@ static noinline u32 invspi_flow_progress(struct invspi_table *tb,
 		return 0;
 
 	set_bit(index, slots->active);
-	return INVSPI_TODO_AGE |
-	       invspi_flow_raise(tb, slots, index, key, INVSPI_FLOW_EV_DESYNC);
+	return INVSPI_TODO_AGE | invspi_flow_raise(tb, slots, index, key, INVSPI_FLOW_EV_DESYNC);
 }
 
 /*
  * Count a packet in slot @i, whose tag fits. Return: false if the slot has
  * another key: a collision, or its flow went away just now.
  */
-static __always_inline bool invspi_flow_count(struct invspi_table *tb,
-					      struct invspi_percpu *pc,
+static __always_inline bool invspi_flow_count(struct invspi_table *tb, struct invspi_percpu *pc,
 					      struct invspi_slots *slots, u32 index,
-					      struct invspi_set *set, u32 i,
-					      struct invspi_pkt *pkt, u64 now,
-					      u32 *todo)
+					      struct invspi_set *set, u32 i, struct invspi_pkt *pkt,
+					      u64 now, u32 *todo)
 {
 	const u8 usual = INVSPI_FLOW_MANY | INVSPI_FLOW_DESYNC;
 	struct invspi_cold *cold = &set->cold[i];
@@ -113,8 +107,7 @@ static bool invspi_set_lottery(struct invspi_set *set)
 }
 
 /* The slot for a new flow; see the theory of operation. Under set->lock. */
-static u32 invspi_set_choose(const struct invspi_table *tb,
-			     struct invspi_set *set, u64 now)
+static u32 invspi_set_choose(const struct invspi_table *tb, struct invspi_set *set, u64 now)
 {
 	unsigned long once;
 	u32 best = INVSPI_NO_SLOT, i;
@@ -133,11 +126,11 @@ static u32 invspi_set_choose(const struct invspi_table *tb,
 		once = INVSPI_ALL_USED;
 		oldest = now - min_t(u64, READ_ONCE(tb->idle), now) + 1;
 	}
-	for_each_set_bit(i, &once, INVSPI_SET_FLOWS) {
+	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
 		/* a race with a packet there does no harm */
 		u64 last = READ_ONCE(set->hot[i].last);
 
-		if (last < oldest) {
+		if (once & BIT(i) && last < oldest) {
 			oldest = last;
 			best = i;
 		}
@@ -147,8 +140,7 @@ static u32 invspi_set_choose(const struct invspi_table *tb,
 
 /* Put the packet's flow into slot @i, which may hold another. Under set->lock. */
 static u32 invspi_set_insert(struct invspi_table *tb, struct invspi_percpu *pc,
-			     struct invspi_slots *slots, u32 index,
-			     struct invspi_set *set, u32 i,
+			     struct invspi_slots *slots, u32 index, struct invspi_set *set, u32 i,
 			     struct invspi_pkt *pkt, u32 tag, u64 now)
 {
 	struct invspi_cold *cold = &set->cold[i];
@@ -194,8 +186,8 @@ static u32 invspi_set_insert(struct invspi_table *tb, struct invspi_percpu *pc,
 
 /* A packet that found no flow. @seen: set->inserted before the search. */
 static noinline u32 invspi_count_new(struct invspi_table *tb, struct invspi_percpu *pc,
-				     struct invspi_slots *slots, struct invspi_set *set,
-				     u32 seen, struct invspi_pkt *pkt, u32 hash, u64 now)
+				     struct invspi_slots *slots, struct invspi_set *set, u32 seen,
+				     struct invspi_pkt *pkt, u32 hash, u64 now)
 {
 	u32 tag = invspi_hash_tag(hash), index, todo = 0, i;
 
@@ -211,8 +203,7 @@ static noinline u32 invspi_count_new(struct invspi_table *tb, struct invspi_perc
 	if (unlikely(set->inserted != seen)) {
 		for (i = invspi_set_find(set, tag, 0); i < INVSPI_SET_FLOWS;
 		     i = invspi_set_find(set, tag, i + 1)) {
-			if (invspi_flow_count(tb, pc, slots, index, set, i, pkt,
-					      now, &todo))
+			if (invspi_flow_count(tb, pc, slots, index, set, i, pkt, now, &todo))
 				goto unlock;
 		}
 	}
@@ -260,19 +251,18 @@ u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt)
 
 	slots = rcu_dereference(tb->slots);
 	if (unlikely(!slots))
-		goto new;
+		goto miss;
 	index = invspi_hash_set(slots, hash);
 	set = rcu_dereference(slots->set[index]);
 	if (unlikely(!set))
-		goto new;
+		goto miss;
 	/* pairs with invspi_set_insert() */
 	seen = smp_load_acquire(&set->inserted);
 	for (i = invspi_set_find(set, tag, 0); i < INVSPI_SET_FLOWS;
 	     i = invspi_set_find(set, tag, i + 1)) {
-		if (likely(invspi_flow_count(tb, pc, slots, index, set, i, pkt,
-					     now, &todo)))
+		if (likely(invspi_flow_count(tb, pc, slots, index, set, i, pkt, now, &todo)))
 			return todo;
 	}
-new:
+miss:
 	return invspi_count_new(tb, pc, slots, set, seen, pkt, hash, now);
 }

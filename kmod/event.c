@@ -20,7 +20,7 @@
 #include "netlink.h"
 
 /* The first event goes at once; how long those that follow are gathered. */
-#define INVSPI_EVENT_GATHER_MS	5
+#define INVSPI_EVENT_GATHER_MS 5
 
 static struct workqueue_struct *invspi_event_wq;
 /* False: the family is not registered, and the group's number not ours. */
@@ -33,8 +33,7 @@ bool invspi_event_wanted(struct invspi_table *tb)
 	return READ_ONCE(invspi_event_open) && invspi_nl_has_listeners(in->net);
 }
 
-static void invspi_event_send_one(struct invspi_net *in, u8 event,
-				  const struct invspi_flow *flow)
+static void invspi_event_send_one(struct invspi_net *in, u8 event, const struct invspi_flow *flow)
 {
 	u32 rate = READ_ONCE(in->config.events_rate);
 	bool taken;
@@ -53,18 +52,16 @@ static void invspi_event_send_one(struct invspi_net *in, u8 event,
 				  event == INVSPI_FLOW_EV_NEW ? rate / 2 : 0);
 	local_bh_enable();
 
-	err = taken ? invspi_nl_notify(in->net, cmd, flow, &invspi_event_open) :
-		      -EBUSY;
+	err = taken ? invspi_nl_notify(in->net, cmd, flow, &invspi_event_open) : -EBUSY;
 	if (!err)
 		WRITE_ONCE(in->events.sent, in->events.sent + 1);
-	else if (err != -ESRCH)	/* nobody listens any more */
+	else if (err != -ESRCH) /* nobody listens any more */
 		WRITE_ONCE(in->events.suppressed, in->events.suppressed + 1);
 }
 
 static void invspi_event_send(struct work_struct *work)
 {
-	struct invspi_net *in = container_of(to_delayed_work(work),
-					     struct invspi_net, events.send);
+	struct invspi_net *in = container_of(to_delayed_work(work), struct invspi_net, events.send);
 	struct invspi_flow flow;
 	u32 index = 0;
 	u8 event;
@@ -78,8 +75,7 @@ static void invspi_event_send(struct work_struct *work)
 
 static void invspi_event_age(struct work_struct *work)
 {
-	struct invspi_net *in = container_of(to_delayed_work(work),
-					     struct invspi_net, events.age);
+	struct invspi_net *in = container_of(to_delayed_work(work), struct invspi_net, events.age);
 	unsigned long left;
 	u32 todo;
 
@@ -106,8 +102,7 @@ void invspi_event_kick(struct invspi_net *in, u32 todo)
 		queue_delayed_work(invspi_event_wq, &in->events.send,
 				   jiffies - READ_ONCE(in->events.ran) > gather ? 0 : gather);
 	if (todo & INVSPI_TODO_AGE)
-		queue_delayed_work(invspi_event_wq, &in->events.age,
-				   READ_ONCE(in->table.idle));
+		queue_delayed_work(invspi_event_wq, &in->events.age, READ_ONCE(in->table.idle));
 }
 
 /**

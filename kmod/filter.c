@@ -12,17 +12,17 @@
  * not in it and is refused as unsupported.
  */
 const struct nla_policy invspi_flow_policy[XFRM_INVSPI_A_FLOW_STATE + 1] = {
-	[XFRM_INVSPI_A_FLOW_SRC4]	  = { .type = NLA_BE32 },
-	[XFRM_INVSPI_A_FLOW_DST4]	  = { .type = NLA_BE32 },
-	[XFRM_INVSPI_A_FLOW_SRC6]	  = NLA_POLICY_EXACT_LEN(16),
-	[XFRM_INVSPI_A_FLOW_DST6]	  = NLA_POLICY_EXACT_LEN(16),
+	[XFRM_INVSPI_A_FLOW_SRC4] = { .type = NLA_BE32 },
+	[XFRM_INVSPI_A_FLOW_DST4] = { .type = NLA_BE32 },
+	[XFRM_INVSPI_A_FLOW_SRC6] = NLA_POLICY_EXACT_LEN(16),
+	[XFRM_INVSPI_A_FLOW_DST6] = NLA_POLICY_EXACT_LEN(16),
 	[XFRM_INVSPI_A_FLOW_SRC_PREFIXLEN] = NLA_POLICY_MAX(NLA_U8, 128),
 	[XFRM_INVSPI_A_FLOW_DST_PREFIXLEN] = NLA_POLICY_MAX(NLA_U8, 128),
-	[XFRM_INVSPI_A_FLOW_PROTO]	  = NLA_POLICY_RANGE(NLA_U8, 50, 51),
-	[XFRM_INVSPI_A_FLOW_SPI]	  = { .type = NLA_BE32 },
-	[XFRM_INVSPI_A_FLOW_ENCAP_TYPE]	  = NLA_POLICY_MAX(NLA_U32, 7),
-	[XFRM_INVSPI_A_FLOW_ENCAP_SPORT]  = { .type = NLA_BE16 },
-	[XFRM_INVSPI_A_FLOW_STATE]	  = NLA_POLICY_MAX(NLA_U32, 1),
+	[XFRM_INVSPI_A_FLOW_PROTO] = NLA_POLICY_RANGE(NLA_U8, 50, 51),
+	[XFRM_INVSPI_A_FLOW_SPI] = { .type = NLA_BE32 },
+	[XFRM_INVSPI_A_FLOW_ENCAP_TYPE] = NLA_POLICY_MAX(NLA_U32, 7),
+	[XFRM_INVSPI_A_FLOW_ENCAP_SPORT] = { .type = NLA_BE16 },
+	[XFRM_INVSPI_A_FLOW_STATE] = NLA_POLICY_MAX(NLA_U32, 1),
 };
 
 static int invspi_filter_family(struct nlattr **attrs, struct invspi_filter *filter,
@@ -43,8 +43,8 @@ static int invspi_filter_family(struct nlattr **attrs, struct invspi_filter *fil
 }
 
 /* A prefix length, checked against the address it belongs to */
-static int invspi_filter_prefix(struct nlattr *plen, struct nlattr *addr,
-				u8 bits, u8 *result, struct netlink_ext_ack *extack)
+static int invspi_filter_prefix(struct nlattr *plen, struct nlattr *addr, u8 bits, u8 *result,
+				struct netlink_ext_ack *extack)
 {
 	*result = bits;
 	if (!plen)
@@ -200,14 +200,14 @@ int invspi_filter_parse_key(struct nlattr **attrs, struct invspi_key *key,
 	v6 = filter.key.kind & INVSPI_KIND_IPV6;
 	if (!(filter.set & INVSPI_FILTER_SRC)) {
 		NL_SET_ERR_MSG(extack, "source address missing");
-		NL_SET_ERR_ATTR_MISS(extack, NULL, v6 ? XFRM_INVSPI_A_FLOW_SRC6 :
-							XFRM_INVSPI_A_FLOW_SRC4);
+		NL_SET_ERR_ATTR_MISS(extack, NULL,
+				     v6 ? XFRM_INVSPI_A_FLOW_SRC6 : XFRM_INVSPI_A_FLOW_SRC4);
 		return -EINVAL;
 	}
 	if (!(filter.set & INVSPI_FILTER_DST)) {
 		NL_SET_ERR_MSG(extack, "destination address missing");
-		NL_SET_ERR_ATTR_MISS(extack, NULL, v6 ? XFRM_INVSPI_A_FLOW_DST6 :
-							XFRM_INVSPI_A_FLOW_DST4);
+		NL_SET_ERR_ATTR_MISS(extack, NULL,
+				     v6 ? XFRM_INVSPI_A_FLOW_DST6 : XFRM_INVSPI_A_FLOW_DST4);
 		return -EINVAL;
 	}
 	if (!(filter.set & INVSPI_FILTER_SPI)) {
@@ -216,7 +216,8 @@ int invspi_filter_parse_key(struct nlattr **attrs, struct invspi_key *key,
 		return -EINVAL;
 	}
 	if ((filter.key.kind & INVSPI_KIND_ENCAP_MASK) >> INVSPI_KIND_ENCAP_SHIFT ==
-	    XFRM_INVSPI_ENCAP_ESPINUDP && !(filter.set & INVSPI_FILTER_SPORT)) {
+		    XFRM_INVSPI_ENCAP_ESPINUDP &&
+	    !(filter.set & INVSPI_FILTER_SPORT)) {
 		NL_SET_ERR_MSG(extack, "encap-sport missing: it is part of an espinudp flow's key");
 		NL_SET_ERR_ATTR_MISS(extack, NULL, XFRM_INVSPI_A_FLOW_ENCAP_SPORT);
 		return -EINVAL;
@@ -249,8 +250,7 @@ bool invspi_filter_match(const struct invspi_flow *flow, const void *arg)
 	    (set & INVSPI_FILTER_ENCAP && differs & INVSPI_KIND_ENCAP_MASK) ||
 	    (set & INVSPI_FILTER_SPI && want->spi != have->spi) ||
 	    (set & INVSPI_FILTER_SPORT && want->sport != have->sport) ||
-	    (set & INVSPI_FILTER_STATE &&
-	     filter->state != !!(have->flags & INVSPI_FLOW_DESYNC)))
+	    (set & INVSPI_FILTER_STATE && filter->state != !!(have->flags & INVSPI_FLOW_DESYNC)))
 		return false;
 
 	if (have->kind & INVSPI_KIND_IPV6)

@@ -11,14 +11,14 @@
 #include "table.h"
 
 /* Bits of invspi_filter.set */
-#define INVSPI_FILTER_FAMILY	0x01
-#define INVSPI_FILTER_SRC	0x02
-#define INVSPI_FILTER_DST	0x04
-#define INVSPI_FILTER_PROTO	0x08
-#define INVSPI_FILTER_SPI	0x10
-#define INVSPI_FILTER_ENCAP	0x20
-#define INVSPI_FILTER_SPORT	0x40
-#define INVSPI_FILTER_STATE	0x80
+#define INVSPI_FILTER_FAMILY 0x01
+#define INVSPI_FILTER_SRC 0x02
+#define INVSPI_FILTER_DST 0x04
+#define INVSPI_FILTER_PROTO 0x08
+#define INVSPI_FILTER_SPI 0x10
+#define INVSPI_FILTER_ENCAP 0x20
+#define INVSPI_FILTER_SPORT 0x40
+#define INVSPI_FILTER_STATE 0x80
 
 /**
  * struct invspi_filter - what a flow must have; see the attributes in the YAML

@@ -47,15 +47,14 @@
 
 /* The kernel's counter for each reason */
 static const u8 invspi_hook_mib[INVSPI_REASONS] = {
-	[INVSPI_NO_STATE]	= LINUX_MIB_XFRMINNOSTATES,
-	[INVSPI_ACQUIRE]	= LINUX_MIB_XFRMACQUIREERROR,
-	[INVSPI_STATE_INVALID]	= LINUX_MIB_XFRMINSTATEINVALID,
-	[INVSPI_ENCAP_MISMATCH]	= LINUX_MIB_XFRMINSTATEMISMATCH,
+	[INVSPI_NO_STATE] = LINUX_MIB_XFRMINNOSTATES,
+	[INVSPI_ACQUIRE] = LINUX_MIB_XFRMACQUIREERROR,
+	[INVSPI_STATE_INVALID] = LINUX_MIB_XFRMINSTATEINVALID,
+	[INVSPI_ENCAP_MISMATCH] = LINUX_MIB_XFRMINSTATEMISMATCH,
 };
 
 /* Has this CPU's counter moved since we last looked? Looks. */
-static __always_inline bool invspi_hook_moved(const struct net *net,
-					      struct invspi_percpu *pc,
+static __always_inline bool invspi_hook_moved(const struct net *net, struct invspi_percpu *pc,
 					      enum invspi_reason reason)
 {
 	const int mib = invspi_hook_mib[reason];
@@ -75,8 +74,7 @@ static __always_inline bool invspi_hook_moved(const struct net *net,
 static __always_inline bool invspi_hook_parse(const struct sk_buff *skb, u8 kind,
 					      struct invspi_pkt *pkt)
 {
-	int need = kind & INVSPI_KIND_AH ? sizeof(struct ip_auth_hdr) :
-					   sizeof(struct ip_esp_hdr);
+	int need = kind & INVSPI_KIND_AH ? sizeof(struct ip_auth_hdr) : sizeof(struct ip_esp_hdr);
 
 	if (unlikely(!skb_transport_header_was_set(skb)) ||
 	    unlikely(skb_transport_offset(skb) + need > (int)skb_headlen(skb)))
@@ -140,8 +138,7 @@ static __always_inline void invspi_hook_encap(const struct sk_buff *skb, u8 kind
 	if (end >= transport || transport - end < sizeof(*uh))
 		return;
 
-	encap = proto == IPPROTO_UDP ? XFRM_INVSPI_ENCAP_ESPINUDP :
-				       XFRM_INVSPI_ENCAP_ESPINTCP;
+	encap = proto == IPPROTO_UDP ? XFRM_INVSPI_ENCAP_ESPINUDP : XFRM_INVSPI_ENCAP_ESPINTCP;
 	pkt->key.kind |= encap << INVSPI_KIND_ENCAP_SHIFT;
 	if (proto == IPPROTO_UDP) {
 		uh = (const struct udphdr *)(nh + end);
@@ -156,7 +153,7 @@ static __always_inline u32 invspi_hook_mark(const struct sk_buff *skb, u8 kind)
 	const struct ip_tunnel *ip4 = XFRM_TUNNEL_SKB_CB(skb)->tunnel.ip4;
 	const struct ip6_tnl *ip6 = XFRM_TUNNEL_SKB_CB(skb)->tunnel.ip6;
 
-	if (!ip4)	/* the same pointer, seen through a union */
+	if (!ip4) /* the same pointer, seen through a union */
 		return skb->mark;
 	return be32_to_cpu(kind & INVSPI_KIND_IPV6 ? ip6->parms.i_key : ip4->parms.i_key);
 }
@@ -164,8 +161,7 @@ static __always_inline u32 invspi_hook_mark(const struct sk_buff *skb, u8 kind)
 /* The packet is known to be ours, and its headers to be what they seem. */
 static __always_inline void invspi_hook_count(struct net *net, struct invspi_net *in,
 					      const struct sk_buff *skb, u8 kind,
-					      const xfrm_address_t *daddr,
-					      struct invspi_pkt *pkt)
+					      const xfrm_address_t *daddr, struct invspi_pkt *pkt)
 {
 	struct invspi_key *key = &pkt->key;
 	u32 todo;
@@ -236,7 +232,7 @@ static noinline void invspi_hook_found(const struct sk_buff *skb, u8 kind,
 	} else if (acquire) {
 		pkt.reason = INVSPI_ACQUIRE;
 	} else if (mismatch) {
-		pkt.reason = INVSPI_ENCAP_MISMATCH;	/* and then it died */
+		pkt.reason = INVSPI_ENCAP_MISMATCH; /* and then it died */
 	} else {
 		return;
 	}
@@ -287,8 +283,7 @@ static int invspi_hook_rcv(struct sk_buff *skb)
 	return -EINVAL;
 }
 
-static int invspi_hook_input(struct sk_buff *skb, int nexthdr, __be32 spi,
-			     int encap_type)
+static int invspi_hook_input(struct sk_buff *skb, int nexthdr, __be32 spi, int encap_type)
 {
 	return -EINVAL;
 }
@@ -299,19 +294,19 @@ static int invspi_hook_err4(struct sk_buff *skb, u32 info)
 }
 
 static struct xfrm4_protocol invspi_esp4 __read_mostly = {
-	.handler	= invspi_hook_rcv,
-	.input_handler	= invspi_hook_input,
-	.cb_handler	= invspi_esp4_cb,
-	.err_handler	= invspi_hook_err4,
-	.priority	= INT_MAX,
+	.handler = invspi_hook_rcv,
+	.input_handler = invspi_hook_input,
+	.cb_handler = invspi_esp4_cb,
+	.err_handler = invspi_hook_err4,
+	.priority = INT_MAX,
 };
 
 static struct xfrm4_protocol invspi_ah4 __read_mostly = {
-	.handler	= invspi_hook_rcv,
-	.input_handler	= invspi_hook_input,
-	.cb_handler	= invspi_ah4_cb,
-	.err_handler	= invspi_hook_err4,
-	.priority	= INT_MAX,
+	.handler = invspi_hook_rcv,
+	.input_handler = invspi_hook_input,
+	.cb_handler = invspi_ah4_cb,
+	.err_handler = invspi_hook_err4,
+	.priority = INT_MAX,
 };
 
 #if IS_ENABLED(CONFIG_IPV6)
@@ -329,26 +324,26 @@ static int invspi_ah6_cb(struct sk_buff *skb, int err)
 	return 1;
 }
 
-static int invspi_hook_err6(struct sk_buff *skb, struct inet6_skb_parm *opt,
-			    u8 type, u8 code, int offset, __be32 info)
+static int invspi_hook_err6(struct sk_buff *skb, struct inet6_skb_parm *opt, u8 type, u8 code,
+			    int offset, __be32 info)
 {
 	return -ENOENT;
 }
 
 static struct xfrm6_protocol invspi_esp6 __read_mostly = {
-	.handler	= invspi_hook_rcv,
-	.input_handler	= invspi_hook_input,
-	.cb_handler	= invspi_esp6_cb,
-	.err_handler	= invspi_hook_err6,
-	.priority	= INT_MAX,
+	.handler = invspi_hook_rcv,
+	.input_handler = invspi_hook_input,
+	.cb_handler = invspi_esp6_cb,
+	.err_handler = invspi_hook_err6,
+	.priority = INT_MAX,
 };
 
 static struct xfrm6_protocol invspi_ah6 __read_mostly = {
-	.handler	= invspi_hook_rcv,
-	.input_handler	= invspi_hook_input,
-	.cb_handler	= invspi_ah6_cb,
-	.err_handler	= invspi_hook_err6,
-	.priority	= INT_MAX,
+	.handler = invspi_hook_rcv,
+	.input_handler = invspi_hook_input,
+	.cb_handler = invspi_ah6_cb,
+	.err_handler = invspi_hook_err6,
+	.priority = INT_MAX,
 };
 #endif /* CONFIG_IPV6 */
 

@@ -53,8 +53,7 @@ bool invspi_limit_take(struct invspi_limit *limit, u32 rate, u32 reserve)
 		limit->tokens--;
 		taken = true;
 	} else if (!limit->tokens) {
-		WRITE_ONCE(limit->empty_until,
-			   limit->stamp + DIV_ROUND_UP(HZ, rate));
+		WRITE_ONCE(limit->empty_until, limit->stamp + DIV_ROUND_UP(HZ, rate));
 	}
 	spin_unlock(&limit->lock);
 	return taken;

@@ -24,13 +24,13 @@
 
 /* Settings of a new namespace */
 static struct invspi_config invspi_defaults = {
-	.flows_max	 = 4096,
-	.desync_packets	 = 3,
-	.desync_ms	 = 1000,
-	.idle_ms	 = 30000,
+	.flows_max = 4096,
+	.desync_packets = 3,
+	.desync_ms = 1000,
+	.idle_ms = 30000,
 	.log_interval_ms = 60000,
-	.log_rate	 = 10,
-	.events_rate	 = 100,
+	.log_rate = 10,
+	.events_rate = 100,
 };
 
 static unsigned int invspi_flows_max_all = 65536;
@@ -46,7 +46,8 @@ MODULE_PARM_DESC(desync_ms, "and the time they span at least, in ms (1000)");
 module_param_named(idle_ms, invspi_defaults.idle_ms, uint, 0444);
 MODULE_PARM_DESC(idle_ms, "silence after which a flow has ceased, in ms (30000)");
 module_param_named(log_interval_ms, invspi_defaults.log_interval_ms, uint, 0444);
-MODULE_PARM_DESC(log_interval_ms, "at most one log line a flow in this time, in ms; 0: no log (60000)");
+MODULE_PARM_DESC(log_interval_ms,
+		 "at most one log line a flow in this time, in ms; 0: no log (60000)");
 module_param_named(log_rate, invspi_defaults.log_rate, uint, 0444);
 MODULE_PARM_DESC(log_rate, "log lines of a namespace a second (10)");
 module_param_named(events_rate, invspi_defaults.events_rate, uint, 0444);
@@ -64,8 +65,7 @@ static int __net_init invspi_net_init(struct net *net)
 	in->net = net;
 	in->config = invspi_defaults;
 	mutex_init(&in->lock);
-	err = invspi_table_init(&in->table, &in->config,
-				net->user_ns != &init_user_ns,
+	err = invspi_table_init(&in->table, &in->config, net->user_ns != &init_user_ns,
 				invspi_net_may_log(net));
 	if (err)
 		return err;
@@ -91,10 +91,10 @@ static void __net_exit invspi_net_exit_batch(struct list_head *nets)
 }
 
 static struct pernet_operations invspi_net_ops = {
-	.init		= invspi_net_init,
-	.exit_batch	= invspi_net_exit_batch,
-	.id		= &invspi_net_id,
-	.size		= sizeof(struct invspi_net),
+	.init = invspi_net_init,
+	.exit_batch = invspi_net_exit_batch,
+	.id = &invspi_net_id,
+	.size = sizeof(struct invspi_net),
 };
 
 static int __init invspi_check_params(void)
@@ -104,8 +104,8 @@ static int __init invspi_check_params(void)
 	if (err)
 		return err;
 	if (invspi_flows_max_all < INVSPI_SET_FLOWS) {
-		pr_err("parameter flows_max_all=%u is less than %u\n",
-		       invspi_flows_max_all, INVSPI_SET_FLOWS);
+		pr_err("parameter flows_max_all=%u is less than %u\n", invspi_flows_max_all,
+		       INVSPI_SET_FLOWS);
 		return -EINVAL;
 	}
 	invspi_defaults.flows_max = roundup_pow_of_two(invspi_defaults.flows_max);

@@ -25,8 +25,7 @@
 
 static struct genl_family invspi_family;
 
-static int invspi_nl_put_reasons(struct sk_buff *skb, int attr,
-				 const u64 drops[INVSPI_REASONS])
+static int invspi_nl_put_reasons(struct sk_buff *skb, int attr, const u64 drops[INVSPI_REASONS])
 {
 	struct nlattr *nest = nla_nest_start(skb, attr);
 	int i;
@@ -34,8 +33,8 @@ static int invspi_nl_put_reasons(struct sk_buff *skb, int attr,
 	if (!nest)
 		return -EMSGSIZE;
 	for (i = 0; i < INVSPI_REASONS; i++)
-		if (nla_put_u64_64bit(skb, XFRM_INVSPI_A_REASONS_NO_STATE + i,
-				      drops[i], XFRM_INVSPI_A_REASONS_PAD))
+		if (nla_put_u64_64bit(skb, XFRM_INVSPI_A_REASONS_NO_STATE + i, drops[i],
+				      XFRM_INVSPI_A_REASONS_PAD))
 			return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -83,8 +82,8 @@ static int invspi_nl_put_key(struct sk_buff *skb, const struct invspi_flow *flow
 
 static int invspi_nl_put_flow(struct sk_buff *skb, const struct invspi_flow *flow)
 {
-	u32 state = flow->key.flags & INVSPI_FLOW_DESYNC ?
-		    XFRM_INVSPI_FLOW_STATE_DESYNC : XFRM_INVSPI_FLOW_STATE_NEW;
+	u32 state = flow->key.flags & INVSPI_FLOW_DESYNC ? XFRM_INVSPI_FLOW_STATE_DESYNC
+							 : XFRM_INVSPI_FLOW_STATE_NEW;
 	u64 packets = 0;
 	int i;
 
@@ -108,20 +107,19 @@ static int invspi_nl_put_flow(struct sk_buff *skb, const struct invspi_flow *flo
 
 static size_t invspi_nl_reasons_size(void)
 {
-	return nla_total_size(0) +
-	       INVSPI_REASONS * nla_total_size_64bit(sizeof(u64));
+	return nla_total_size(0) + INVSPI_REASONS * nla_total_size_64bit(sizeof(u64));
 }
 
 static size_t invspi_nl_flow_size(void)
 {
-	return 2 * nla_total_size(sizeof(struct in6_addr)) +	/* addresses */
-	       nla_total_size(sizeof(u8)) +			/* proto */
-	       nla_total_size(sizeof(u32)) +			/* spi */
-	       nla_total_size(sizeof(u32)) +			/* encap-type */
-	       2 * nla_total_size(sizeof(u16)) +		/* ports */
-	       4 * nla_total_size_64bit(sizeof(u64)) +	/* packets, bytes, ages */
+	return 2 * nla_total_size(sizeof(struct in6_addr)) + /* addresses */
+	       nla_total_size(sizeof(u8)) + /* proto */
+	       nla_total_size(sizeof(u32)) + /* spi */
+	       nla_total_size(sizeof(u32)) + /* encap-type */
+	       2 * nla_total_size(sizeof(u16)) + /* ports */
+	       4 * nla_total_size_64bit(sizeof(u64)) + /* packets, bytes, ages */
 	       invspi_nl_reasons_size() +
-	       4 * nla_total_size(sizeof(u32));	/* ifindex, seq, mark, state */
+	       4 * nla_total_size(sizeof(u32)); /* ifindex, seq, mark, state */
 }
 
 static struct sk_buff *invspi_nl_flow_msg(u32 portid, u32 seq, u8 cmd,
@@ -163,8 +161,7 @@ bool invspi_nl_has_listeners(struct net *net)
  *
  * Process context. Return: 0 if it was sent, -ESRCH if nobody listens, -ENOMEM.
  */
-int invspi_nl_notify(struct net *net, u8 cmd, const struct invspi_flow *flow,
-		     const bool *open)
+int invspi_nl_notify(struct net *net, u8 cmd, const struct invspi_flow *flow, const bool *open)
 {
 	struct sk_buff *skb;
 	int err = -ESRCH;
@@ -199,8 +196,8 @@ static int invspi_nl_flow_get(struct sk_buff *skb, struct genl_info *info)
 		NL_SET_ERR_MSG(info->extack, "no such flow");
 		return -ENOENT;
 	}
-	reply = invspi_nl_flow_msg(info->snd_portid, info->snd_seq,
-				   XFRM_INVSPI_CMD_FLOW_GET, &flow);
+	reply = invspi_nl_flow_msg(info->snd_portid, info->snd_seq, XFRM_INVSPI_CMD_FLOW_GET,
+				   &flow);
 	return reply ? genlmsg_reply(reply, info) : -ENOMEM;
 }
 
@@ -268,8 +265,8 @@ static int invspi_nl_flow_done(struct netlink_callback *cb)
 static int invspi_nl_dump_one(struct sk_buff *skb, struct netlink_callback *cb,
 			      const struct invspi_flow *flow)
 {
-	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-				&invspi_family, NLM_F_MULTI, XFRM_INVSPI_CMD_FLOW_GET);
+	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &invspi_family,
+				NLM_F_MULTI, XFRM_INVSPI_CMD_FLOW_GET);
 
 	if (!hdr)
 		return -EMSGSIZE;
@@ -332,8 +329,8 @@ static int invspi_nl_flow_del(struct sk_buff *skb, struct genl_info *info)
 }
 
 /* Totals by reason, of one family or both */
-static int invspi_nl_put_totals(struct sk_buff *skb, int attr,
-				const struct invspi_totals *sum, bool v4, bool v6)
+static int invspi_nl_put_totals(struct sk_buff *skb, int attr, const struct invspi_totals *sum,
+				bool v4, bool v6)
 {
 	u64 drops[INVSPI_REASONS];
 	int i;
@@ -357,18 +354,15 @@ static int invspi_nl_put_stats(struct sk_buff *skb, struct invspi_net *in)
 	    invspi_nl_put_totals(skb, XFRM_INVSPI_A_STATS_IPV4, &sum, true, false) ||
 	    invspi_nl_put_totals(skb, XFRM_INVSPI_A_STATS_IPV6, &sum, false, true) ||
 	    nla_put_u32(skb, XFRM_INVSPI_A_STATS_FLOWS, sum.flows) ||
-	    nla_put_u32(skb, XFRM_INVSPI_A_STATS_FLOWS_MAX,
-			READ_ONCE(in->table.flows_max)) ||
-	    invspi_nl_put_stats_u64(skb, XFRM_INVSPI_A_STATS_EVICTED_FLOWS,
-				    sum.evicted_flows) ||
+	    nla_put_u32(skb, XFRM_INVSPI_A_STATS_FLOWS_MAX, READ_ONCE(in->table.flows_max)) ||
+	    invspi_nl_put_stats_u64(skb, XFRM_INVSPI_A_STATS_EVICTED_FLOWS, sum.evicted_flows) ||
 	    invspi_nl_put_stats_u64(skb, XFRM_INVSPI_A_STATS_EVICTED_PACKETS,
 				    sum.evicted_packets) ||
 	    invspi_nl_put_stats_u64(skb, XFRM_INVSPI_A_STATS_DELETED_PACKETS,
 				    sum.deleted_packets) ||
 	    invspi_nl_put_stats_u64(skb, XFRM_INVSPI_A_STATS_UNTRACKED_PACKETS,
 				    sum.untracked_packets) ||
-	    invspi_nl_put_stats_u64(skb, XFRM_INVSPI_A_STATS_LOG_SUPPRESSED,
-				    sum.log_suppressed) ||
+	    invspi_nl_put_stats_u64(skb, XFRM_INVSPI_A_STATS_LOG_SUPPRESSED, sum.log_suppressed) ||
 	    invspi_nl_put_stats_u64(skb, XFRM_INVSPI_A_STATS_EVENTS_SENT,
 				    READ_ONCE(in->events.sent)) ||
 	    invspi_nl_put_stats_u64(skb, XFRM_INVSPI_A_STATS_EVENTS_SUPPRESSED,
@@ -431,7 +425,7 @@ static int invspi_nl_config_apply(struct invspi_net *in, struct invspi_config *c
 	cfg->flows_max = roundup_pow_of_two(cfg->flows_max);
 	if (in->table.guest && cfg->flows_max > in->config.flows_max) {
 		NL_SET_ERR_MSG_ATTR(info->extack, flows_max,
-				    "flows-max can only be lowered outside of the initial user namespace");
+				    "flows-max can't be raised in a user namespace");
 		return -EPERM;
 	}
 	/* The only step that can fail comes first. */
@@ -468,58 +462,58 @@ static int invspi_nl_config_set(struct sk_buff *skb, struct genl_info *info)
 /* Without a policy the kernel refuses all attributes. */
 static const struct genl_ops invspi_ops[] = {
 	{
-		.cmd		= XFRM_INVSPI_CMD_FLOW_GET,
-		.flags		= GENL_UNS_ADMIN_PERM,
-		.policy		= invspi_flow_policy,
-		.maxattr	= ARRAY_SIZE(invspi_flow_policy) - 1,
-		.doit		= invspi_nl_flow_get,
-		.start		= invspi_nl_flow_start,
-		.dumpit		= invspi_nl_flow_dump,
-		.done		= invspi_nl_flow_done,
+		.cmd = XFRM_INVSPI_CMD_FLOW_GET,
+		.flags = GENL_UNS_ADMIN_PERM,
+		.policy = invspi_flow_policy,
+		.maxattr = ARRAY_SIZE(invspi_flow_policy) - 1,
+		.doit = invspi_nl_flow_get,
+		.start = invspi_nl_flow_start,
+		.dumpit = invspi_nl_flow_dump,
+		.done = invspi_nl_flow_done,
 	},
 	{
-		.cmd		= XFRM_INVSPI_CMD_FLOW_DEL,
-		.flags		= GENL_UNS_ADMIN_PERM,
-		.policy		= invspi_flow_policy,
-		.maxattr	= ARRAY_SIZE(invspi_flow_policy) - 1,
-		.doit		= invspi_nl_flow_del,
+		.cmd = XFRM_INVSPI_CMD_FLOW_DEL,
+		.flags = GENL_UNS_ADMIN_PERM,
+		.policy = invspi_flow_policy,
+		.maxattr = ARRAY_SIZE(invspi_flow_policy) - 1,
+		.doit = invspi_nl_flow_del,
 	},
 	{
-		.cmd		= XFRM_INVSPI_CMD_STATS_GET,
-		.flags		= GENL_UNS_ADMIN_PERM,
-		.doit		= invspi_nl_stats_get,
+		.cmd = XFRM_INVSPI_CMD_STATS_GET,
+		.flags = GENL_UNS_ADMIN_PERM,
+		.doit = invspi_nl_stats_get,
 	},
 	{
-		.cmd		= XFRM_INVSPI_CMD_CONFIG_GET,
-		.flags		= GENL_UNS_ADMIN_PERM,
-		.doit		= invspi_nl_config_get,
+		.cmd = XFRM_INVSPI_CMD_CONFIG_GET,
+		.flags = GENL_UNS_ADMIN_PERM,
+		.doit = invspi_nl_config_get,
 	},
 	{
-		.cmd		= XFRM_INVSPI_CMD_CONFIG_SET,
-		.flags		= GENL_UNS_ADMIN_PERM,
-		.policy		= invspi_config_policy,
-		.maxattr	= ARRAY_SIZE(invspi_config_policy) - 1,
-		.doit		= invspi_nl_config_set,
+		.cmd = XFRM_INVSPI_CMD_CONFIG_SET,
+		.flags = GENL_UNS_ADMIN_PERM,
+		.policy = invspi_config_policy,
+		.maxattr = ARRAY_SIZE(invspi_config_policy) - 1,
+		.doit = invspi_nl_config_set,
 	},
 };
 
 static const struct genl_multicast_group invspi_groups[] = {
 	{
-		.name		= XFRM_INVSPI_MCGRP_EVENTS,
-		.flags		= GENL_MCAST_CAP_NET_ADMIN,
+		.name = XFRM_INVSPI_MCGRP_EVENTS,
+		.flags = GENL_MCAST_CAP_NET_ADMIN,
 	},
 };
 
 static struct genl_family invspi_family __ro_after_init = {
-	.name		= XFRM_INVSPI_FAMILY_NAME,
-	.version	= XFRM_INVSPI_FAMILY_VERSION,
-	.module		= THIS_MODULE,
-	.netnsok	= true,
-	.parallel_ops	= true,
-	.ops		= invspi_ops,
-	.n_ops		= ARRAY_SIZE(invspi_ops),
-	.mcgrps		= invspi_groups,
-	.n_mcgrps	= ARRAY_SIZE(invspi_groups),
+	.name = XFRM_INVSPI_FAMILY_NAME,
+	.version = XFRM_INVSPI_FAMILY_VERSION,
+	.module = THIS_MODULE,
+	.netnsok = true,
+	.parallel_ops = true,
+	.ops = invspi_ops,
+	.n_ops = ARRAY_SIZE(invspi_ops),
+	.mcgrps = invspi_groups,
+	.n_mcgrps = ARRAY_SIZE(invspi_groups),
 };
 
 /**

@@ -5,8 +5,7 @@
 #include "invspi.h"
 
 bool invspi_nl_has_listeners(struct net *net);
-int invspi_nl_notify(struct net *net, u8 cmd, const struct invspi_flow *flow,
-		     const bool *open);
+int invspi_nl_notify(struct net *net, u8 cmd, const struct invspi_flow *flow, const bool *open);
 
 int invspi_nl_register(void);
 void invspi_nl_unregister(void);

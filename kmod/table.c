@@ -54,7 +54,7 @@
 #include "table_set.h"
 
 /* Up to here the array of sets (8 bytes each) is made by a packet. */
-#define INVSPI_ATOMIC_SETS	4096
+#define INVSPI_ATOMIC_SETS 4096
 
 static struct kmem_cache *invspi_set_cache __read_mostly;
 static u32 invspi_sets_max __read_mostly;
@@ -167,8 +167,7 @@ static void invspi_slots_free(struct invspi_table *tb, struct invspi_slots *slot
  * Return: the set, which somebody else may have made just now, or NULL if a cap
  * is reached or there is no memory.
  */
-struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash,
-				   struct invspi_slots **slotsp)
+struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash, struct invspi_slots **slotsp)
 {
 	struct invspi_slots *slots;
 	struct invspi_set *set = NULL;
@@ -179,8 +178,7 @@ struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash,
 		return NULL;
 
 	spin_lock(&tb->grow_lock);
-	slots = rcu_dereference_protected(tb->slots,
-					  lockdep_is_held(&tb->grow_lock));
+	slots = rcu_dereference_protected(tb->slots, lockdep_is_held(&tb->grow_lock));
 	if (!slots) {
 		u32 nsets = tb->flows_max / INVSPI_SET_FLOWS;
 
@@ -192,8 +190,7 @@ struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash,
 		rcu_assign_pointer(tb->slots, slots);
 	}
 	index = invspi_hash_set(slots, hash);
-	set = rcu_dereference_protected(slots->set[index],
-					lockdep_is_held(&tb->grow_lock));
+	set = rcu_dereference_protected(slots->set[index], lockdep_is_held(&tb->grow_lock));
 	if (!set) {
 		set = invspi_set_alloc(tb);
 		if (set)
@@ -211,8 +208,7 @@ unlock:
  * @cfg: settings, checked; flows_max is not looked at
  * @may_log: false turns the log off whatever @cfg says
  */
-void invspi_table_configure(struct invspi_table *tb,
-			    const struct invspi_config *cfg, bool may_log)
+void invspi_table_configure(struct invspi_table *tb, const struct invspi_config *cfg, bool may_log)
 {
 	unsigned long interval = may_log ? msecs_to_jiffies(cfg->log_interval_ms) : 0;
 
@@ -244,16 +240,15 @@ int invspi_table_restart(struct invspi_table *tb, u32 flows_max)
 			return -ENOMEM;
 	}
 	spin_lock_bh(&tb->grow_lock);
-	old = rcu_dereference_protected(tb->slots,
-					lockdep_is_held(&tb->grow_lock));
+	old = rcu_dereference_protected(tb->slots, lockdep_is_held(&tb->grow_lock));
 	/*
 	 * Changed before and after: whoever reads the number, the table and the
 	 * number again notices, however the reads fall.
 	 */
 	WRITE_ONCE(tb->generation, tb->generation + 1);
-	smp_wmb();	/* pairs with invspi_table_generation() */
+	smp_wmb(); /* pairs with invspi_table_generation() */
 	rcu_assign_pointer(tb->slots, new);
-	smp_wmb();	/* the same */
+	smp_wmb(); /* the same */
 	WRITE_ONCE(tb->generation, tb->generation + 1);
 	WRITE_ONCE(tb->flows_max, flows_max);
 	spin_unlock_bh(&tb->grow_lock);
@@ -274,8 +269,8 @@ int invspi_table_restart(struct invspi_table *tb, u32 flows_max)
  *
  * Process context. Return: 0 or -ENOMEM.
  */
-int invspi_table_init(struct invspi_table *tb, const struct invspi_config *cfg,
-		      bool guest, bool may_log)
+int invspi_table_init(struct invspi_table *tb, const struct invspi_config *cfg, bool guest,
+		      bool may_log)
 {
 	int cpu, err;
 
@@ -319,8 +314,7 @@ void invspi_table_exit(struct invspi_table *tb)
 int invspi_table_module_init(u32 flows_max_all)
 {
 	invspi_sets_max = flows_max_all / INVSPI_SET_FLOWS;
-	invspi_set_cache = kmem_cache_create("xfrm_invspi_set",
-					     sizeof(struct invspi_set),
+	invspi_set_cache = kmem_cache_create("xfrm_invspi_set", sizeof(struct invspi_set),
 					     __alignof__(struct invspi_set), 0, NULL);
 	return invspi_set_cache ? 0 : -ENOMEM;
 }

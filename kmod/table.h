@@ -20,7 +20,7 @@
 
 #include "limit.h"
 
-#define INVSPI_SET_FLOWS	16
+#define INVSPI_SET_FLOWS 16
 
 enum invspi_reason {
 	INVSPI_NO_STATE,
@@ -31,21 +31,21 @@ enum invspi_reason {
 };
 
 /* invspi_key.kind: never 0 in a flow, so that a cleared key matches nothing */
-#define INVSPI_KIND_VALID	0x80
-#define INVSPI_KIND_IPV6	0x01
-#define INVSPI_KIND_AH		0x02
-#define INVSPI_KIND_ENCAP_SHIFT	4	/* XFRM_INVSPI_ENCAP_*, 3 bits */
-#define INVSPI_KIND_ENCAP_MASK	0x70
+#define INVSPI_KIND_VALID 0x80
+#define INVSPI_KIND_IPV6 0x01
+#define INVSPI_KIND_AH 0x02
+#define INVSPI_KIND_ENCAP_SHIFT 4 /* XFRM_INVSPI_ENCAP_*, 3 bits */
+#define INVSPI_KIND_ENCAP_MASK 0x70
 
 /* invspi_key.flags: state of the flow, not compared */
-#define INVSPI_FLOW_MANY	0x01	/* more than one packet */
-#define INVSPI_FLOW_DESYNC	0x02	/* the verdict; stays for good */
-#define INVSPI_FLOW_CEASED	0x04	/* a desync, silent for idle_ms */
-#define INVSPI_FLOW_LOGGED	0x08	/* log_last and log_seen are valid */
-#define INVSPI_FLOW_EV_NEW	0x10	/* events waiting for the work item */
-#define INVSPI_FLOW_EV_DESYNC	0x20
-#define INVSPI_FLOW_EV_CEASED	0x40
-#define INVSPI_FLOW_EV		0x70
+#define INVSPI_FLOW_MANY 0x01 /* more than one packet */
+#define INVSPI_FLOW_DESYNC 0x02 /* the verdict; stays for good */
+#define INVSPI_FLOW_CEASED 0x04 /* a desync, silent for idle_ms */
+#define INVSPI_FLOW_LOGGED 0x08 /* log_last and log_seen are valid */
+#define INVSPI_FLOW_EV_NEW 0x10 /* events waiting for the work item */
+#define INVSPI_FLOW_EV_DESYNC 0x20
+#define INVSPI_FLOW_EV_CEASED 0x40
+#define INVSPI_FLOW_EV 0x70
 
 /**
  * struct invspi_key - what makes a flow
@@ -105,9 +105,9 @@ struct invspi_pkt {
 };
 
 /* What invspi_table_count() wants done, outside of all its locks */
-#define INVSPI_TODO_LOG		0x01	/* write a line */
-#define INVSPI_TODO_EVENT	0x02	/* run the event work */
-#define INVSPI_TODO_AGE		0x04	/* watch for silence */
+#define INVSPI_TODO_LOG 0x01 /* write a line */
+#define INVSPI_TODO_EVENT 0x02 /* run the event work */
+#define INVSPI_TODO_AGE 0x04 /* watch for silence */
 
 /**
  * struct invspi_flow - copy of one flow, consistent in itself
@@ -138,11 +138,11 @@ struct invspi_percpu {
 	unsigned long seen[INVSPI_REASONS];
 	u64 log_suppressed;
 	u64 untracked_packets;
-	u64 packets[INVSPI_REASONS][2];		/* [][1] is IPv6 */
+	u64 packets[INVSPI_REASONS][2]; /* [][1] is IPv6 */
 	u64 evicted_flows;
 	u64 evicted_packets;
 	u64 deleted_packets;
-	s64 flows;				/* may be negative: only the sum counts */
+	s64 flows; /* may be negative: only the sum counts */
 	struct u64_stats_sync syncp;
 } ____cacheline_aligned;
 
@@ -218,11 +218,10 @@ typedef bool invspi_match_t(const struct invspi_flow *flow, const void *arg);
 /* table.c: set-up, process context */
 int invspi_table_module_init(u32 flows_max_all);
 void invspi_table_module_exit(void);
-int invspi_table_init(struct invspi_table *tb, const struct invspi_config *cfg,
-		      bool guest, bool may_log);
+int invspi_table_init(struct invspi_table *tb, const struct invspi_config *cfg, bool guest,
+		      bool may_log);
 void invspi_table_exit(struct invspi_table *tb);
-void invspi_table_configure(struct invspi_table *tb,
-			    const struct invspi_config *cfg, bool may_log);
+void invspi_table_configure(struct invspi_table *tb, const struct invspi_config *cfg, bool may_log);
 int invspi_table_restart(struct invspi_table *tb, u32 flows_max);
 
 /* count.c: the packet path */
@@ -231,14 +230,11 @@ u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt);
 /* walk.c: all that is not the packet path */
 u32 invspi_table_generation(const struct invspi_table *tb);
 void invspi_table_totals(struct invspi_table *tb, struct invspi_totals *sum);
-int invspi_table_read_set(struct invspi_table *tb, u32 index,
-			  struct invspi_flow *flows);
+int invspi_table_read_set(struct invspi_table *tb, u32 index, struct invspi_flow *flows);
 bool invspi_table_find(struct invspi_table *tb, const struct invspi_key *key,
 		       struct invspi_flow *flow);
-u64 invspi_table_delete(struct invspi_table *tb, invspi_match_t *match,
-			const void *arg);
-u8 invspi_table_next_event(struct invspi_table *tb, u32 *index,
-			   struct invspi_flow *flow);
+u64 invspi_table_delete(struct invspi_table *tb, invspi_match_t *match, const void *arg);
+u8 invspi_table_next_event(struct invspi_table *tb, u32 *index, struct invspi_flow *flow);
 unsigned long invspi_table_age(struct invspi_table *tb, u32 *todo);
 
 #endif /* _XFRM_INVSPI_TABLE_H */

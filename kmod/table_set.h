@@ -16,7 +16,7 @@
  * under @lock.
  */
 struct invspi_hot {
-	spinlock_t lock;	/* nests inside of invspi_set.lock */
+	spinlock_t lock; /* nests inside of invspi_set.lock */
 	int ifindex;
 	u64 drops[INVSPI_REASONS];
 	u64 bytes;
@@ -29,8 +29,8 @@ struct invspi_hot {
 struct invspi_cold {
 	struct invspi_key key;
 	u64 first;
-	u32 log_last;		/* low half of jiffies_64 at the last line */
-	u32 log_seen;		/* low half of drops[INVSPI_NO_STATE] then */
+	u32 log_last; /* low half of jiffies_64 at the last line */
+	u32 log_seen; /* low half of drops[INVSPI_NO_STATE] then */
 };
 
 /**
@@ -86,18 +86,16 @@ struct invspi_slots {
 	struct invspi_set __rcu *set[];
 };
 
-#define INVSPI_ALL_USED		((1U << INVSPI_SET_FLOWS) - 1)
-#define INVSPI_NO_SLOT		INVSPI_SET_FLOWS
+#define INVSPI_ALL_USED ((1U << INVSPI_SET_FLOWS) - 1)
+#define INVSPI_NO_SLOT INVSPI_SET_FLOWS
 
 /* The bytes of invspi_key.rest that are part of the key: all but flags */
-#define INVSPI_KEY_REST		((__force u64)cpu_to_be64(~0xffULL))
+#define INVSPI_KEY_REST ((__force u64)cpu_to_be64(~0xffULL))
 
-static __always_inline bool invspi_key_equal(const struct invspi_key *a,
-					     const struct invspi_key *b)
+static __always_inline bool invspi_key_equal(const struct invspi_key *a, const struct invspi_key *b)
 {
-	return !((a->addr[0] ^ b->addr[0]) | (a->addr[1] ^ b->addr[1]) |
-		 (a->addr[2] ^ b->addr[2]) | (a->addr[3] ^ b->addr[3]) |
-		 ((a->rest ^ b->rest) & INVSPI_KEY_REST));
+	return !((a->addr[0] ^ b->addr[0]) | (a->addr[1] ^ b->addr[1]) | (a->addr[2] ^ b->addr[2]) |
+		 (a->addr[3] ^ b->addr[3]) | ((a->rest ^ b->rest) & INVSPI_KEY_REST));
 }
 
 /* Only source and SPI: an attacker may choose the rest freely anyway. */
@@ -105,10 +103,8 @@ static __always_inline u32 invspi_key_hash(const struct invspi_table *tb,
 					   const struct invspi_key *key)
 {
 	if (key->kind & INVSPI_KIND_IPV6)
-		return hsiphash(&key->src6,
-				sizeof(key->src6) + sizeof(key->spi), &tb->key);
-	return hsiphash_2u32((__force u32)key->src4, (__force u32)key->spi,
-			     &tb->key);
+		return hsiphash(&key->src6, sizeof(key->src6) + sizeof(key->spi), &tb->key);
+	return hsiphash_2u32((__force u32)key->src4, (__force u32)key->spi, &tb->key);
 }
 
 /* 0 means free, so one bit is given away. */
@@ -118,14 +114,12 @@ static __always_inline u32 invspi_hash_tag(u32 hash)
 }
 
 /* From the bits that the tag keeps; enough for the 2^16 sets of flows_max. */
-static __always_inline u32 invspi_hash_set(const struct invspi_slots *slots,
-					   u32 hash)
+static __always_inline u32 invspi_hash_set(const struct invspi_slots *slots, u32 hash)
 {
 	return (hash >> 16) & (slots->nsets - 1);
 }
 
-static __always_inline u32 invspi_set_find(const struct invspi_set *set,
-					   u32 tag, u32 i)
+static __always_inline u32 invspi_set_find(const struct invspi_set *set, u32 tag, u32 i)
 {
 	for (; i < INVSPI_SET_FLOWS; i++)
 		if (READ_ONCE(set->tag[i]) == tag)
@@ -136,13 +130,11 @@ static __always_inline u32 invspi_set_find(const struct invspi_set *set,
 static inline u64 invspi_hot_packets(const struct invspi_hot *hot)
 {
 	return hot->drops[INVSPI_NO_STATE] + hot->drops[INVSPI_ACQUIRE] +
-	       hot->drops[INVSPI_STATE_INVALID] +
-	       hot->drops[INVSPI_ENCAP_MISMATCH];
+	       hot->drops[INVSPI_STATE_INVALID] + hot->drops[INVSPI_ENCAP_MISMATCH];
 }
 
 /* Bottom halves off. On 64 bits the sequence costs nothing. */
-static __always_inline void invspi_stat_add(struct invspi_percpu *pc, u64 *what,
-					    u64 n)
+static __always_inline void invspi_stat_add(struct invspi_percpu *pc, u64 *what, u64 n)
 {
 	u64_stats_update_begin(&pc->syncp);
 	*what += n;
@@ -159,8 +151,7 @@ static __always_inline void invspi_stat_add(struct invspi_percpu *pc, u64 *what,
  *
  * Return: INVSPI_TODO_EVENT, or 0.
  */
-static inline u32 invspi_flow_raise(struct invspi_table *tb,
-				    struct invspi_slots *slots, u32 index,
+static inline u32 invspi_flow_raise(struct invspi_table *tb, struct invspi_slots *slots, u32 index,
 				    struct invspi_key *key, u8 event)
 {
 	if (!invspi_event_wanted(tb))
@@ -170,7 +161,6 @@ static inline u32 invspi_flow_raise(struct invspi_table *tb,
 	return INVSPI_TODO_EVENT;
 }
 
-struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash,
-				   struct invspi_slots **slotsp);
+struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash, struct invspi_slots **slotsp);
 
 #endif /* _XFRM_INVSPI_TABLE_SET_H */

@@ -12,8 +12,7 @@
 #include "table_set.h"
 
 /* The set's lock is held; its flows are used. */
-static void invspi_flow_copy(struct invspi_set *set, u32 i,
-			     struct invspi_flow *flow)
+static void invspi_flow_copy(struct invspi_set *set, u32 i, struct invspi_flow *flow)
 {
 	const struct invspi_cold *cold = &set->cold[i];
 	struct invspi_hot *hot = &set->hot[i];
@@ -44,9 +43,9 @@ u32 invspi_table_generation(const struct invspi_table *tb)
 {
 	u32 generation;
 
-	smp_rmb();	/* pairs with invspi_table_restart(): what was read before */
+	smp_rmb(); /* pairs with invspi_table_restart(): what was read before */
 	generation = READ_ONCE(tb->generation);
-	smp_rmb();	/* and what will be read after */
+	smp_rmb(); /* and what will be read after */
 	return generation;
 }
 
@@ -95,8 +94,7 @@ void invspi_table_totals(struct invspi_table *tb, struct invspi_totals *sum)
  *
  * Return: number of flows, or -1 if there is no such set, nor any after it.
  */
-int invspi_table_read_set(struct invspi_table *tb, u32 index,
-			  struct invspi_flow *flows)
+int invspi_table_read_set(struct invspi_table *tb, u32 index, struct invspi_flow *flows)
 {
 	struct invspi_slots *slots;
 	struct invspi_set *set;
@@ -155,8 +153,7 @@ out:
 }
 
 /* Both the set's lock and bottom halves are held. */
-static void invspi_flow_delete(struct invspi_percpu *pc, struct invspi_set *set,
-			       u32 i)
+static void invspi_flow_delete(struct invspi_percpu *pc, struct invspi_set *set, u32 i)
 {
 	struct invspi_hot *hot = &set->hot[i];
 
@@ -173,8 +170,8 @@ static void invspi_flow_delete(struct invspi_percpu *pc, struct invspi_set *set,
 	spin_unlock(&hot->lock);
 }
 
-static u32 invspi_set_delete(struct invspi_table *tb, struct invspi_set *set,
-			     invspi_match_t *match, const void *arg)
+static u32 invspi_set_delete(struct invspi_table *tb, struct invspi_set *set, invspi_match_t *match,
+			     const void *arg)
 {
 	struct invspi_flow flow;
 	u32 i, n = 0;
@@ -202,15 +199,14 @@ static u32 invspi_set_delete(struct invspi_table *tb, struct invspi_set *set,
  *
  * Return: how many were deleted.
  */
-u64 invspi_table_delete(struct invspi_table *tb, invspi_match_t *match,
-			const void *arg)
+u64 invspi_table_delete(struct invspi_table *tb, invspi_match_t *match, const void *arg)
 {
 	struct invspi_slots *slots;
 	struct invspi_set *set;
 	u64 n = 0;
 	u32 i;
 
-	for (i = 0; ; i++) {
+	for (i = 0;; i++) {
 		rcu_read_lock();
 		slots = rcu_dereference(tb->slots);
 		if (!slots || i >= slots->nsets)
@@ -256,8 +252,7 @@ static u8 invspi_set_event(struct invspi_set *set, struct invspi_flow *flow)
  *
  * Return: one of INVSPI_FLOW_EV_*, or 0 when there is none any more.
  */
-u8 invspi_table_next_event(struct invspi_table *tb, u32 *index,
-			   struct invspi_flow *flow)
+u8 invspi_table_next_event(struct invspi_table *tb, u32 *index, struct invspi_flow *flow)
 {
 	struct invspi_slots *slots;
 	struct invspi_set *set;
@@ -271,7 +266,7 @@ u8 invspi_table_next_event(struct invspi_table *tb, u32 *index,
 			break;
 		/* Cleared before the look: who comes after it sets it again. */
 		clear_bit(*index, slots->pending);
-		smp_mb__after_atomic();	/* and that stays so */
+		smp_mb__after_atomic(); /* and that stays so */
 		set = rcu_dereference(slots->set[*index]);
 		event = invspi_set_event(set, flow);
 		if (event) {
@@ -287,9 +282,8 @@ u8 invspi_table_next_event(struct invspi_table *tb, u32 *index,
  * Find the desyncs of a set that have fallen silent. Return: true if some have
  * not; then *@left is at most the time until the next one may.
  */
-static bool invspi_set_age(struct invspi_table *tb, struct invspi_slots *slots,
-			   u32 index, struct invspi_set *set, u64 now,
-			   unsigned long *left, u32 *todo)
+static bool invspi_set_age(struct invspi_table *tb, struct invspi_slots *slots, u32 index,
+			   struct invspi_set *set, u64 now, unsigned long *left, u32 *todo)
 {
 	const u8 live = INVSPI_FLOW_DESYNC;
 	u64 idle = READ_ONCE(tb->idle);
@@ -310,8 +304,7 @@ static bool invspi_set_age(struct invspi_table *tb, struct invspi_slots *slots,
 			/* not yet, or no longer */
 		} else if (silent >= idle) {
 			key->flags |= INVSPI_FLOW_CEASED;
-			*todo |= invspi_flow_raise(tb, slots, index, key,
-						   INVSPI_FLOW_EV_CEASED);
+			*todo |= invspi_flow_raise(tb, slots, index, key, INVSPI_FLOW_EV_CEASED);
 		} else {
 			*left = min_t(u64, *left, idle - silent);
 			some = true;
@@ -338,7 +331,7 @@ unsigned long invspi_table_age(struct invspi_table *tb, u32 *todo)
 	u32 i;
 
 	*todo = 0;
-	for (i = 0; ; i++) {
+	for (i = 0;; i++) {
 		rcu_read_lock();
 		slots = rcu_dereference(tb->slots);
 		if (!slots)
@@ -347,7 +340,7 @@ unsigned long invspi_table_age(struct invspi_table *tb, u32 *todo)
 		if (i >= slots->nsets)
 			break;
 		clear_bit(i, slots->active);
-		smp_mb__after_atomic();	/* and that stays so */
+		smp_mb__after_atomic(); /* and that stays so */
 		set = rcu_dereference(slots->set[i]);
 		if (invspi_set_age(tb, slots, i, set, get_jiffies_64(), &left, todo)) {
 			set_bit(i, slots->active);

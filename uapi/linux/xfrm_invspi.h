@@ -6,10 +6,10 @@
 #ifndef _UAPI_LINUX_XFRM_INVSPI_H
 #define _UAPI_LINUX_XFRM_INVSPI_H
 
-#define XFRM_INVSPI_FAMILY_NAME		"xfrm_invspi"
-#define XFRM_INVSPI_FAMILY_VERSION	1
+#define XFRM_INVSPI_FAMILY_NAME "xfrm_invspi"
+#define XFRM_INVSPI_FAMILY_VERSION 1
 
-#define XFRM_INVSPI_MCGRP_EVENTS	"events"
+#define XFRM_INVSPI_MCGRP_EVENTS "events"
 
 enum xfrm_invspi_flow_state {
 	XFRM_INVSPI_FLOW_STATE_NEW,
