@@ -437,7 +437,7 @@ expect_delta()
 # VALUE null for absent
 expect_flow()
 {
-	local ns=$1 spi want got filter='' kv src=''
+	local ns=$1 what=$2 spi want got filter='' kv src=''
 
 	spi=$(spi "${2%@*}")
 	[ "${2#*@}" = "$2" ] || src=" and .src == \"${2#*@}\""
@@ -447,7 +447,7 @@ expect_flow()
 	done
 	want=$(printf '%s\n' "$@")
 	got=$(flows "$ns" ".[] | select(.spi == \"$spi\"$src) | $filter")
-	expect "$ns: flow $2" "$want" "$got"
+	expect "$ns: flow $what" "$want" "$got"
 }
 
 # expect_no_flows NS
