@@ -25,3 +25,7 @@ OBJS_test_history := $(HISTORY)
 LIBS_test_history := sqlite3
 OBJS_test_history_sync := $(HISTORY)
 LIBS_test_history_sync := sqlite3
+OBJS_test_history_file := $(HISTORY)
+LIBS_test_history_file := sqlite3
+OBJS_test_history_kill := $(HISTORY)
+LIBS_test_history_kill := sqlite3

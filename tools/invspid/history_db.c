@@ -121,6 +121,17 @@ static int open_one(const char *path, sqlite3 **db)
 	return rc;
 }
 
+/* Whether all tables have the columns that we read and write. */
+static bool has_tables(sqlite3 *db)
+{
+	return sqlite3_exec(db, "SELECT " SA_COLUMNS " FROM sa LIMIT 0;"
+			    "SELECT conn, child, spi, src, grade, action, outcome, first_drop, verdict,"
+			    " acted, first_new, wall FROM action LIMIT 0;"
+			    "SELECT conn, reason, since, until, since_wall, until_wall FROM hold LIMIT 0;"
+			    "SELECT boot_id, base, last, last_alive, daemon_pid, daemon_start FROM meta"
+			    " LIMIT 0", NULL, NULL, NULL) == SQLITE_OK;
+}
+
 /* The whole set up of a file that is new, or ours and whole. -EUCLEAN: neither. */
 static int set_up(sqlite3 *db, const char **why)
 {
@@ -149,7 +160,7 @@ static int set_up(sqlite3 *db, const char **why)
 		*why = "of another version of this program";
 		return -EUCLEAN;
 	}
-	if (ask(db, "SELECT count(*) FROM meta") != 1)
+	if (!has_tables(db) || ask(db, "SELECT count(*) FROM meta") != 1)
 		return -EUCLEAN;
 	return 0;
 }

@@ -19,8 +19,7 @@
 #include "log.h"
 
 #define BATCH_MS	100
-#define RETRY_MIN_MS	1000
-#define RETRY_MAX_MS	60000
+#define RETRY_MS	2000
 #define PRUNE_EVERY	256	/* new rows */
 
 enum { ST_ROW, ST_ACTION, ST_HOLD_ADD, ST_HOLD_DEL, ST_META };
@@ -242,7 +241,6 @@ static void *writer_main(void *arg)
 {
 	struct writer *w = arg;
 	struct op *batch = NULL, **tail = &batch;
-	int64_t retry = 0;
 	char text[sizeof(w->error)];
 	struct hist_meta meta;
 	bool stop;
@@ -252,7 +250,7 @@ static void *writer_main(void *arg)
 	do {
 		while (!batch && !w->first && !w->meta_dirty && !w->stop)
 			pthread_cond_wait(&w->wake, &w->lock);
-		wait_ms(w, batch ? retry : BATCH_MS);
+		wait_ms(w, batch ? RETRY_MS : BATCH_MS);
 		stop = w->stop;
 		tail = take_queue(w, tail);
 		meta = w->meta;
@@ -265,15 +263,12 @@ static void *writer_main(void *arg)
 		if (ret) {
 			set_error(w, ret, text);
 			w->fails++;
-			retry = !retry ? RETRY_MIN_MS :
-				retry * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : retry * 2;
 			w->meta_dirty = true;
 			pthread_cond_broadcast(&w->wrote);
 			/* Nothing but meta to write: it has to wait as well. */
 			if (!batch && !stop)
-				wait_ms(w, retry);
+				wait_ms(w, RETRY_MS);
 		} else {
-			retry = 0;
 			give_back(w, batch, tail);
 			batch = NULL;
 			tail = &batch;
