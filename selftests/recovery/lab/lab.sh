@@ -486,16 +486,17 @@ fault_inbound_lost()
 	fault_us=$now_us
 }
 
-# fault_power_off - what A has in memory is gone
+# fault_power_off - what A has in memory is gone; sets $fault_us: nothing that is
+# sent later comes through
 fault_power_off()
 {
-	stamp
-	fault_us=$now_us
 	helper_stop A KILL
 	charon_stop A KILL
 	ip -n "$A" xfrm state flush
 	ip -n "$A" xfrm policy flush
 	ip -n "$A" route flush table 220 2>/dev/null
+	stamp
+	fault_us=$now_us
 }
 
 # power_on - A starts again, the helper too if there was one;

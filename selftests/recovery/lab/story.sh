@@ -34,7 +34,7 @@ typed()
 # quoted - indents what it reads
 quoted()
 {
-	sed 's/^/    | /'
+	sed '/./,$!d; s/^/    | /'
 	echo
 }
 
@@ -67,7 +67,7 @@ mark_kernel_log()
 # helper_lines - what the helper decided and did since $said_mark
 helper_lines()
 {
-	log_since A invspid "$said_mark" | grep -E 'flow .*(rekey|initiate|report|wait)|CHILD_SA|healed'
+	log_since A invspid "$said_mark" | grep -E 'flow .*: (rekey|initiate) |CHILD_SA|healed'
 }
 
 wait_healed()
@@ -97,7 +97,7 @@ scene()
 	streams_start
 	all_delivered 10000 || no "the tunnel does not carry $undelivered"
 	say "The tunnel is up ($((SECONDS - began)) s)."
-	typed "uname -r; charon-systemd --version"
+	typed "uname -r; swanctl --version"
 	say "From the host behind A to the one behind B:"
 	typed "ping -c 3 -i 0.3 10.2.0.10" HA
 	on "$HA" ping -c 1 -W 2 10.2.0.10 >/dev/null || no "ping gets no answer"
