@@ -194,6 +194,17 @@ void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
 void recover_start(struct invspid *d, const struct tracked *t);
 void recover_stop_all(struct invspid *d);
 void recover_daemon_lost(struct invspid *d);
+
+/* attempt.c */
+struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,
+			     enum grade grade);
+struct attempt *attempt_get(struct invspid *d, const char *conn, const char *child,
+			    enum grade grade);
+const char *attempt_child(const char *child, enum grade grade);
+void attempt_begin(struct invspid *d, const char *conn, const char *child, enum grade grade);
+void attempt_end(struct invspid *d, const char *conn, const char *child, enum grade grade,
+		 enum outcome outcome);
+void attempts_free(struct invspid *d);
 void recover_retry(struct invspid *d, const char *conn);
 void recover_ike_down(struct invspid *d, const char *conn);
 

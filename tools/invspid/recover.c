@@ -25,8 +25,6 @@
 #define VERIFY_FAST_MS		2000
 #define STAND_DOWN_MS		2000
 #define CHILDREN_MAX		64
-#define SPLIT_BRAIN		3	/* IKE_SAs of ours removed ... */
-#define SPLIT_BRAIN_MS		600000	/* ... in this time */
 
 /**
  * struct recovery - one action under way
@@ -54,44 +52,7 @@ struct recovery {
 	bool polling, done;
 };
 
-/* ---- attempts ---- */
-
-static struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,
-				    enum grade grade)
-{
-	struct attempt *a;
-
-	for (a = d->attempts; a; a = a->next)
-		if (a->grade == grade && !strcmp(a->conn, conn) && !strcmp(a->child, child))
-			return a;
-	return NULL;
-}
-
-static struct attempt *attempt_get(struct invspid *d, const char *conn, const char *child,
-				   enum grade grade)
-{
-	struct attempt *a = attempt_find(d, conn, child, grade);
-
-	if (a)
-		return a;
-	a = calloc(1, sizeof(*a));
-	if (!a)
-		return NULL;
-	snprintf(a->conn, sizeof(a->conn), "%s", conn);
-	snprintf(a->child, sizeof(a->child), "%s", child);
-	a->grade = grade;
-	a->next_try = LONG_AGO;
-	a->gave_up_at = LONG_AGO;
-	a->next = d->attempts;
-	d->attempts = a;
-	return a;
-}
-
-/* G1 is about one child, everything else about the whole connection. */
-static const char *attempt_child(const char *child, enum grade grade)
-{
-	return grade == GRADE_LOST_IN_KERNEL ? child : "";
-}
+/* ---- state for decide() ---- */
 
 static bool is_busy(const struct invspid *d, const char *conn, const char *child,
 		    enum grade grade)
@@ -123,89 +84,6 @@ void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
 	st->peer_busy = is_busy(d, t->conn, t->child, grade);
 	st->in_flight = d->in_flight;
 	st->stopped = d->stopped;
-}
-
-/**
- * recover_retry() - forget failures of a connection, or of all if @conn is NULL
- */
-void recover_retry(struct invspid *d, const char *conn)
-{
-	struct attempt *a;
-
-	for (a = d->attempts; a; a = a->next) {
-		if (conn && strcmp(a->conn, conn))
-			continue;
-		a->attempts = 0;
-		a->gave_up_at = LONG_AGO;
-		a->next_try = LONG_AGO;
-	}
-	look_soon(d, 0);
-}
-
-static void attempt_begin(struct invspid *d, const struct recovery *r)
-{
-	struct attempt *a = attempt_get(d, r->conn, attempt_child(r->child, r->grade), r->grade);
-
-	if (!a)
-		return;
-	/* An hour has ended the giving up, or decide() would not have let us here. */
-	if (a->gave_up_at != LONG_AGO) {
-		a->gave_up_at = LONG_AGO;
-		a->attempts = 0;
-	}
-	a->attempts++;
-	a->next_try = r->v.started + backoff_ms(a->attempts, &d->conf->limits, random32());
-}
-
-static void attempt_end(struct invspid *d, const struct recovery *r, enum outcome outcome)
-{
-	struct attempt *a = attempt_get(d, r->conn, attempt_child(r->child, r->grade), r->grade);
-
-	if (!a)
-		return;
-	switch (outcome) {
-	case OUTCOME_HEALED:
-		a->attempts = 0;
-		break;
-	case OUTCOME_QUIET:	/* neither success nor failure */
-		if (a->attempts)
-			a->attempts--;
-		break;
-	default:
-		if (a->attempts < d->conf->limits.give_up)
-			break;
-		a->gave_up_at = now_ms();
-		log_err("ALERT: gave up on %s%s%s after %u attempts (%s); a change of its IKE_SA, an hour, or a restart of invspid ends that",
-			r->conn, r->child[0] ? "/" : "", r->child, a->attempts,
-			grade_name(r->grade));
-	}
-}
-
-/**
- * recover_ike_down() - an IKE_SA of a connection went away
- *
- * Three of those that we brought up, removed in ten minutes: another gateway
- * uses this identity, and each of us destroys the other's SAs.
- */
-void recover_ike_down(struct invspid *d, const char *conn)
-{
-	struct attempt *a = attempt_find(d, conn, "", GRADE_LOST_WITH_DAEMON);
-	int64_t now = now_ms();
-
-	if (!a || !a->brought_up)
-		return;
-	a->brought_up = false;
-	if (now - a->removed_since > SPLIT_BRAIN_MS) {
-		a->removed_since = now;
-		a->removed = 0;
-	}
-	if (++a->removed < SPLIT_BRAIN)
-		return;
-	a->removed = 0;
-	a->gave_up_at = now;
-	a->attempts = d->conf->limits.give_up;
-	log_err("ALERT: IKE_SAs of %s that were brought up here were removed %d times in 10 minutes: another gateway seems to use this identity; doing nothing more about it for an hour",
-		conn, SPLIT_BRAIN);
 }
 
 /* ---- end of an action ---- */
@@ -248,7 +126,7 @@ static void finish(struct recovery *r, enum outcome outcome, const char *note)
 	r->done = true;
 	d->in_flight--;
 	d->count.outcomes[outcome]++;
-	attempt_end(d, r, outcome);
+	attempt_end(d, r->conn, r->child, r->grade, outcome);
 	ha.src.family = r->flow.family;
 	memcpy(ha.src.addr, r->flow.src.b, sizeof(ha.src.addr));
 	hist_action(d->hist, &ha);
@@ -356,7 +234,7 @@ static void on_rekeyed(void *arg, int err, const char *errmsg)
 static void rekey(struct recovery *r)
 {
 	r->v.started = now_ms();
-	attempt_begin(r->d, r);
+	attempt_begin(r->d, r->conn, r->child, r->grade);
 	log_notice("%s: rekeying CHILD_SA %s{%u} of %s: its inbound SA 0x%08" PRIx32 " is gone from the kernel",
 		   grade_name(r->grade), r->child, r->old_id, r->conn, r->flow.spi);
 	r->polling = true;
@@ -502,7 +380,7 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 	if (i == r->nnames)
 		snprintf(r->child, sizeof(r->child), "%s", r->names[0]);
 	r->v.started = now_ms();
-	attempt_begin(r->d, r);
+	attempt_begin(r->d, r->conn, r->child, r->grade);
 	initiate_next(r);
 }
 
@@ -587,7 +465,6 @@ void recover_daemon_lost(struct invspid *d)
  */
 void recover_stop_all(struct invspid *d)
 {
-	struct attempt *a;
 	struct recovery *r, *next;
 
 	for (r = d->recoveries; r; r = next) {
@@ -599,8 +476,5 @@ void recover_stop_all(struct invspid *d)
 		if (!r->polling)
 			recovery_free(r);
 	}
-	while ((a = d->attempts)) {
-		d->attempts = a->next;
-		free(a);
-	}
+	attempts_free(d);
 }

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory of what was tried: how often, when again, and when to give up. One
+ * entry for each (connection, child, grade); their number is bounded by the IKE
+ * daemon's configuration, since only its connections are ever acted on.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon.h"
+#include "log.h"
+
+#define SPLIT_BRAIN		3	/* IKE_SAs of ours removed ... */
+#define SPLIT_BRAIN_MS		600000	/* ... in this time */
+
+struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,
+				    enum grade grade)
+{
+	struct attempt *a;
+
+	for (a = d->attempts; a; a = a->next)
+		if (a->grade == grade && !strcmp(a->conn, conn) && !strcmp(a->child, child))
+			return a;
+	return NULL;
+}
+
+struct attempt *attempt_get(struct invspid *d, const char *conn, const char *child,
+				   enum grade grade)
+{
+	struct attempt *a = attempt_find(d, conn, child, grade);
+
+	if (a)
+		return a;
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return NULL;
+	snprintf(a->conn, sizeof(a->conn), "%s", conn);
+	snprintf(a->child, sizeof(a->child), "%s", child);
+	a->grade = grade;
+	a->next_try = LONG_AGO;
+	a->gave_up_at = LONG_AGO;
+	a->next = d->attempts;
+	d->attempts = a;
+	return a;
+}
+
+/* G1 is about one child, everything else about the whole connection. */
+const char *attempt_child(const char *child, enum grade grade)
+{
+	return grade == GRADE_LOST_IN_KERNEL ? child : "";
+}
+
+/**
+ * recover_retry() - forget failures of a connection, or of all if @conn is NULL
+ */
+void recover_retry(struct invspid *d, const char *conn)
+{
+	struct attempt *a;
+
+	for (a = d->attempts; a; a = a->next) {
+		if (conn && strcmp(a->conn, conn))
+			continue;
+		a->attempts = 0;
+		a->gave_up_at = LONG_AGO;
+		a->next_try = LONG_AGO;
+	}
+	look_soon(d, 0);
+}
+
+void attempt_begin(struct invspid *d, const char *conn, const char *child, enum grade grade)
+{
+	struct attempt *a = attempt_get(d, conn, attempt_child(child, grade), grade);
+
+	if (!a)
+		return;
+	/* An hour has ended the giving up, or decide() would not have let us here. */
+	if (a->gave_up_at != LONG_AGO) {
+		a->gave_up_at = LONG_AGO;
+		a->attempts = 0;
+	}
+	a->attempts++;
+	a->next_try = now_ms() + backoff_ms(a->attempts, &d->conf->limits, random32());
+}
+
+void attempt_end(struct invspid *d, const char *conn, const char *child, enum grade grade,
+		 enum outcome outcome)
+{
+	struct attempt *a = attempt_get(d, conn, attempt_child(child, grade), grade);
+
+	if (!a)
+		return;
+	switch (outcome) {
+	case OUTCOME_HEALED:
+		a->attempts = 0;
+		break;
+	case OUTCOME_QUIET:	/* neither success nor failure */
+		if (a->attempts)
+			a->attempts--;
+		break;
+	default:
+		if (a->attempts < d->conf->limits.give_up)
+			break;
+		a->gave_up_at = now_ms();
+		log_err("ALERT: gave up on %s%s%s after %u attempts (%s); a change of its IKE_SA, an hour, or a restart of invspid ends that",
+			conn, child[0] ? "/" : "", child, a->attempts, grade_name(grade));
+	}
+}
+
+/**
+ * recover_ike_down() - an IKE_SA of a connection went away
+ *
+ * Three of those that we brought up, removed in ten minutes: another gateway
+ * uses this identity, and each of us destroys the other's SAs.
+ */
+void recover_ike_down(struct invspid *d, const char *conn)
+{
+	struct attempt *a = attempt_find(d, conn, "", GRADE_LOST_WITH_DAEMON);
+	int64_t now = now_ms();
+
+	if (!a || !a->brought_up)
+		return;
+	a->brought_up = false;
+	if (now - a->removed_since > SPLIT_BRAIN_MS) {
+		a->removed_since = now;
+		a->removed = 0;
+	}
+	if (++a->removed < SPLIT_BRAIN)
+		return;
+	a->removed = 0;
+	a->gave_up_at = now;
+	a->attempts = d->conf->limits.give_up;
+	log_err("ALERT: IKE_SAs of %s that were brought up here were removed %d times in 10 minutes: another gateway seems to use this identity; doing nothing more about it for an hour",
+		conn, SPLIT_BRAIN);
+}
+
+void attempts_free(struct invspid *d)
+{
+	struct attempt *a;
+
+	while ((a = d->attempts)) {
+		d->attempts = a->next;
+		free(a);
+	}
+}
