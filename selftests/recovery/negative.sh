@@ -37,7 +37,7 @@ verdict()
 	said=$(log_since A invspid "$said_mark" | grep -F "spi $1" | sed "s/.*spi $1[^:]*: //")
 	note "$1: $n packets counted, decided: ${said//$'\n'/ | }"
 	expect_num "packets of $1 in the flow table" "$n" -ge "${least:-$((PACKETS * 9 / 10))}"
-	expect_num "growth of XfrmInNoStates" $(($(dropped A) - drops)) -ge "$n"
+	expect_num "growth of XfrmInNoStates" $(($(dropped A) - drops)) -ge "${least:-$((PACKETS * 9 / 10))}"
 	expect_match "the helper's last word on $1" "$2" "$(tail -n 1 <<<"$said")"
 	expect "actions of the helper" "" "$(actions_since "$said_mark")"
 	expect "IKE packets that A sent" "${3:-0}" "$(ike_sent "$from" "$now_us")"
@@ -94,13 +94,13 @@ sa_gone()
 }
 
 # Rekeys under load, by both sides in turn, while the way from B to A is slow for
-# ESP only and A deletes a rekeyed SA at once: every rekey leaves more than a
-# second's worth of packets to an SPI that A has just given up.
+# ESP only and A deletes a rekeyed SA early: every rekey leaves more than a second's
+# worth of packets to an SPI that A has just given up.
 rekey()
 {
 	local i spis=() s count=0 said
 
-	LAB_CHARON_A="delete_rekeyed_delay = 0"
+	LAB_CHARON_A="delete_rekeyed_delay = 1"
 	helper_stop A
 	lab_again
 	LAB_CHARON_A=
@@ -108,7 +108,7 @@ rekey()
 	helper_ready A
 	wait_until 15 0.1 helper_settled
 	must tc -n "$W" qdisc add dev pa root handle 1: prio
-	must tc -n "$W" qdisc add dev pa parent 1:3 handle 30: netem delay 1500ms limit 5000
+	must tc -n "$W" qdisc add dev pa parent 1:3 handle 30: netem delay 2700ms limit 5000
 	must tc -n "$W" filter add dev pa parent 1: protocol ip u32 match ip protocol 50 0xff flowid 1:3
 	begin
 	for i in 1 2 3; do
@@ -116,9 +116,11 @@ rekey()
 			spis+=("$(spi_in A net)")
 			ask $s rekey child=net >/dev/null
 			wait_until 10 0.05 rekeyed "${spis[-1]}" || fail "rekey $i of $s does nothing"
+			# the new SA has to carry something before it is replaced
+			pause 1.5
 		done
 	done
-	wait_until 20 0.2 no_larval
+	wait_until 20 0.2 no_tasks
 	pause 3
 	stamp
 	for s in "${spis[@]}"; do
@@ -127,7 +129,7 @@ rekey()
 		note "$s: $said late packets, decided: $(log_since A invspid "$said_mark" |
 			grep -F "spi $s" | sed "s/.*spi ${s}[^:]*: //" | tr '\n' '|')"
 	done
-	expect_num "rekeyed SPIs with late packets" $count -ge 3
+	expect_num "rekeyed SPIs with late packets" $count -ge 4
 	helper_said 'spi 0x[0-9a-f]* .*in_passing' >/dev/null || fail "the helper does not speak of an SA in passing"
 	expect "actions of the helper" "" "$(actions_since "$said_mark")"
 	# 3 rekeys of A: 2 requests each; 3 of B: 2 answers each
@@ -136,7 +138,7 @@ rekey()
 	all_delivered 10000 || fail "after the case: $undelivered delivers nothing"
 }
 
-no_larval()
+no_tasks()
 {
 	! sas A | grep -q -E 'REKEYING|CHILD_'
 }
