@@ -21,11 +21,10 @@
 #include "log.h"
 
 /* charon.vici of Debian and most others; of Fedora; and where /run is not /var/run. */
-static const char *const stock_paths[] = {
-	"/run/charon.vici", "/run/strongswan/charon.vici", "/var/run/charon.vici", NULL
-};
+static const char *const stock_paths[] = { "/run/charon.vici", "/run/strongswan/charon.vici",
+					   "/var/run/charon.vici", NULL };
 
-#define SOCKET_MADE_MS	20
+#define SOCKET_MADE_MS 20
 
 static void connect_now(struct ike *ike);
 
@@ -163,7 +162,7 @@ static void leave(struct ike *ike, enum daemon_state state, const char *why)
 {
 	bool news = ike->state != state || strcmp(ike->why, why);
 
-	ike->state = state;	/* what callbacks see from now on */
+	ike->state = state; /* what callbacks see from now on */
 	snprintf(ike->why, sizeof(ike->why), "%s", why);
 	close_all(ike);
 	if (!ike->freed)
@@ -235,7 +234,7 @@ int ike_vici_new_conns(struct ike *ike, struct ike_conns *conns, uint64_t hash)
 	changed = hash != ike->conns_hash || conns->nconn != ike->conns.nconn;
 	old = ike->conns;
 	ike->conns = *conns;
-	*conns = old;		/* freed with the request */
+	*conns = old; /* freed with the request */
 	ike->conns_hash = hash;
 	if (changed)
 		ike->conns_since = now;
@@ -264,7 +263,7 @@ static void conns_told(void *arg, int err, const char *errmsg)
 		ike_vici_lost(ike, 0, "the IKE daemon does not answer");
 		return;
 	}
-	if (err)		/* not known to be unchanged */
+	if (err) /* not known to be unchanged */
 		ike->conns_since = ike_vici_now();
 	if (ike->conns_again)
 		ike_vici_ask_conns(ike);
@@ -334,7 +333,8 @@ static void stats_told(void *arg, int err, const uint8_t *msg, size_t len)
 	if (err)
 		setup_failed(ike, err, "VICI command stats");
 	else if (libipsec)
-		leave(ike, DAEMON_FOREIGN, "the IKE daemon does ESP itself (plugin kernel-libipsec), not the kernel; unload that plugin");
+		leave(ike, DAEMON_FOREIGN,
+		      "the IKE daemon does ESP itself (plugin kernel-libipsec), not the kernel; unload that plugin");
 	else
 		setup_done(ike);
 }

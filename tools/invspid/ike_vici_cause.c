@@ -8,28 +8,26 @@
 
 #include "ike_vici_cause.h"
 
-/* The daemon rounds the age of an SA to seconds. */
-#define INSTALL_SLACK_MS	1500
 /* 5.9 writes one line per selector of a terminate command, at once. */
-#define BY_HAND_JOIN_MS		50
-#define ONCE_MS			2000
-#define OWN_MS			5000
-#define LINE_MAX_LEN		512
+#define BY_HAND_JOIN_MS 50
+#define ONCE_MS 2000
+#define OWN_MS 5000
+#define LINE_MAX_LEN 512
 
 /* Whose end it is, and where in the line that is said. */
 enum scope {
-	SCOPE_NOBODY,		/* only here to keep a later row from matching */
+	SCOPE_NOBODY, /* only here to keep a later row from matching */
 	SCOPE_ALL,
-	SCOPE_IKE,		/* the IKE_SA that the line belongs to */
-	SCOPE_ONCE,		/* one CHILD_SA of it, which goes down right now */
-	SCOPE_SPI_IN,		/* "... SPI c0bb82ef" */
+	SCOPE_IKE, /* the IKE_SA that the line belongs to */
+	SCOPE_ONCE, /* one CHILD_SA of it, which goes down right now */
+	SCOPE_SPI_IN, /* "... SPI c0bb82ef" */
 	SCOPE_SPI_OUT,
-	SCOPE_BRACES,		/* "net{3} ..." */
-	SCOPE_UNBOUND,		/* the CHILD_SA that the next SCOPE_BIND line names */
+	SCOPE_BRACES, /* "net{3} ..." */
+	SCOPE_UNBOUND, /* the CHILD_SA that the next SCOPE_BIND line names */
 	SCOPE_BIND,
-	SCOPE_TAKE_BACK,		/* takes END_REKEYED back from the IKE_SA */
-	SCOPE_SELECTOR,		/* "CHILD_SA 'net' #3 of IKE_SA 'gw' #1" */
-	SCOPE_STROKE,		/* "net{3}', 'gw[1]'" */
+	SCOPE_TAKE_BACK, /* takes END_REKEYED back from the IKE_SA */
+	SCOPE_SELECTOR, /* "CHILD_SA 'net' #3 of IKE_SA 'gw' #1" */
+	SCOPE_STROKE, /* "net{3}', 'gw[1]'" */
 };
 
 /*
@@ -45,9 +43,9 @@ static const struct {
 	/* terminate() in vici_control.c; one line per selector in 5.9, one in all in 6.0 */
 	{ "CFG", "vici terminate ", SCOPE_SELECTOR, END_OPERATOR, LINE_OTHER },
 	/* clear_start_action() in vici_config.c: the operator unloaded or changed it */
-	{ "CFG", "vici closing ", SCOPE_SELECTOR, END_OPERATOR, LINE_OTHER },
-	{ "CFG", "closing IKE_SA #", SCOPE_SELECTOR, END_OPERATOR, LINE_OTHER },	/* 5.9 */
-	{ "CFG", "closing '", SCOPE_SELECTOR, END_OPERATOR, LINE_OTHER },	/* 5.9 */
+	{ "CFG", "vici closing ", SCOPE_SELECTOR, END_OPERATOR, LINE_CONNS },
+	{ "CFG", "closing IKE_SA #", SCOPE_SELECTOR, END_OPERATOR, LINE_CONNS }, /* 5.9 */
+	{ "CFG", "closing '", SCOPE_SELECTOR, END_OPERATOR, LINE_CONNS }, /* 5.9 */
 	/* stroke_terminate() in stroke_socket.c: `ipsec down` */
 	{ "CFG", "received stroke: terminate '", SCOPE_STROKE, END_OPERATOR, LINE_OTHER },
 
@@ -74,8 +72,10 @@ static const struct {
 	{ "JOB", "deleting CHILD_SA after ", SCOPE_UNBOUND, END_INACTIVITY, LINE_OTHER },
 	{ "JOB", "deleting IKE_SA after ", SCOPE_IKE, END_INACTIVITY, LINE_OTHER },
 
-	/* check_uniqueness() and enforce_replace() in ike_sa_manager.c; the line belongs
-	 * to the old IKE_SA, which is checked out by then */
+	/*
+	 * check_uniqueness() and enforce_replace() in ike_sa_manager.c; the line belongs
+	 * to the old IKE_SA, which is checked out by then
+	 */
 	{ "IKE", "destroying duplicate IKE_SA ", SCOPE_IKE, END_REPLACED, LINE_OTHER },
 	{ "IKE", "deleting duplicate IKE_SA ", SCOPE_IKE, END_REPLACED, LINE_OTHER },
 	{ "IKE", "schedule delete of duplicate IKE_SA ", SCOPE_IKE, END_REPLACED, LINE_OTHER },
@@ -85,14 +85,14 @@ static const struct {
 	{ "IKE", "reauthenticating IKE_SA ", SCOPE_IKE, END_REKEYED, LINE_OTHER },
 	/* process_i() in child_rekey.c: the daemon makes a new one in its place */
 	{ "IKE", "peer didn't find the CHILD_SA we tried to rekey", SCOPE_ONCE, END_REKEYED,
-	  LINE_OTHER },	/* 5.9 */
+	  LINE_OTHER }, /* 5.9 */
 	{ "IKE", "peer didn't find CHILD_SA ", SCOPE_BRACES, END_REKEYED, LINE_OTHER },
 
 	/* run() in charon-systemd.c, charon.c */
 	{ "DMN", "SIGTERM received, shutting down", SCOPE_ALL, END_DAEMON_LOST, LINE_STOPPING },
 	{ "DMN", "SIGINT received, shutting down", SCOPE_ALL, END_DAEMON_LOST, LINE_STOPPING },
 
-	/* merge_config() and unload_conn() in vici_config.c */
+	/* merge_config() and, from 6.0.2 on, unload_conn() in vici_config.c */
 	{ "CFG", "added vici connection: ", SCOPE_NOBODY, END_NONE, LINE_CONNS },
 	{ "CFG", "updated vici connection: ", SCOPE_NOBODY, END_NONE, LINE_CONNS },
 	{ "CFG", "replaced vici connection: ", SCOPE_NOBODY, END_NONE, LINE_CONNS },
@@ -101,7 +101,7 @@ static const struct {
 	{ "CFG", "vici message size ", SCOPE_NOBODY, END_NONE, LINE_DISCARDED },
 };
 
-#define ROWS	(sizeof(table) / sizeof(table[0]))
+#define ROWS (sizeof(table) / sizeof(table[0]))
 
 static void mark_clear(struct cause_mark *m)
 {
@@ -110,8 +110,8 @@ static void mark_clear(struct cause_mark *m)
 	memset(m, 0, sizeof(*m));
 }
 
-static struct cause_mark *mark_new(struct causes *c, enum sa_end end,
-				   const struct vici_log *line, int64_t now)
+static struct cause_mark *mark_new(struct causes *c, enum sa_end end, const struct vici_log *line,
+				   int64_t now)
 {
 	struct cause_mark *m = &c->mark[c->next];
 
@@ -261,8 +261,7 @@ static void log_selector(struct causes *c, const char *rest, bool terminate,
 }
 
 /* `ipsec down`: "net", "net{3}", "net{*}", "gw[1]", "gw[*]", "{3}", "[1]". */
-static void log_stroke(struct causes *c, const char *rest, const struct vici_log *line,
-		       int64_t now)
+static void log_stroke(struct causes *c, const char *rest, const struct vici_log *line, int64_t now)
 {
 	size_t name = strcspn(rest, "[{'");
 	struct cause_mark *m;
@@ -313,7 +312,7 @@ static void take_back(struct causes *c, uint32_t ike_id)
 }
 
 /* Lines whose cause belongs to something inside the IKE_SA of the line. */
-static void log_in_ike(struct causes *c, enum scope scope, enum sa_end end, const char *rest,
+static void log_in_ike(struct causes *c, enum scope whose, enum sa_end end, const char *rest,
 		       const struct vici_log *line, int64_t now)
 {
 	uint32_t id = 0;
@@ -321,27 +320,27 @@ static void log_in_ike(struct causes *c, enum scope scope, enum sa_end end, cons
 
 	if (!line->ike_id)
 		return;
-	if (scope == SCOPE_TAKE_BACK) {
+	if (whose == SCOPE_TAKE_BACK) {
 		take_back(c, line->ike_id);
 		return;
 	}
-	if ((scope == SCOPE_BIND || scope == SCOPE_BRACES) && !braces_at(rest, &id))
+	if ((whose == SCOPE_BIND || whose == SCOPE_BRACES) && !braces_at(rest, &id))
 		return;
-	if ((scope == SCOPE_SPI_IN || scope == SCOPE_SPI_OUT) && !spi_at(rest, &id))
+	if ((whose == SCOPE_SPI_IN || whose == SCOPE_SPI_OUT) && !spi_at(rest, &id))
 		return;
-	if (scope == SCOPE_BIND) {
+	if (whose == SCOPE_BIND) {
 		bind_mark(c, line->ike_id, id);
 		return;
 	}
 	m = mark_new(c, end, line, now);
 	m->ike_id = line->ike_id;
-	m->unbound = scope == SCOPE_UNBOUND;
-	m->once = scope == SCOPE_ONCE;
-	if (scope == SCOPE_BRACES)
+	m->unbound = whose == SCOPE_UNBOUND;
+	m->once = whose == SCOPE_ONCE;
+	if (whose == SCOPE_BRACES)
 		m->child_id = id;
-	else if (scope == SCOPE_SPI_IN)
+	else if (whose == SCOPE_SPI_IN)
 		m->spi_in = id;
-	else if (scope == SCOPE_SPI_OUT)
+	else if (whose == SCOPE_SPI_OUT)
 		m->spi_out = id;
 }
 
@@ -390,11 +389,10 @@ void cause_own_terminate(struct causes *c, uint32_t ike_id, int64_t now)
 
 static bool fits(const struct cause_mark *m, const struct cause_child *child, int64_t now)
 {
-	if (m->end == END_NONE || m->unbound ||
-	    now - m->at > (m->once ? ONCE_MS : CAUSE_KEEP_MS))
+	if (m->end == END_NONE || m->unbound || now - m->at > (m->once ? ONCE_MS : CAUSE_KEEP_MS))
 		return false;
 	/* A child that came after the mark was made is not meant by it. */
-	if (child->installed_at > m->at + INSTALL_SLACK_MS)
+	if (child->installed_at > m->at)
 		return false;
 	return (!m->ike_id || m->ike_id == child->ike_id) &&
 	       (!m->child_id || m->child_id == child->child_id) &&

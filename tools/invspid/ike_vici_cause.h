@@ -17,16 +17,16 @@
 #include "ike_vici_parse.h"
 
 /* Longer than a default retransmission sequence (165 s): then the end comes after all. */
-#define CAUSE_KEEP_MS	300000
-#define CAUSE_MARKS	512
-#define CAUSE_OWN	8
+#define CAUSE_KEEP_MS 300000
+#define CAUSE_MARKS 512
+#define CAUSE_OWN 8
 
 /* What else a log line means. */
 enum cause_line {
 	LINE_OTHER,
-	LINE_STOPPING,		/* the daemon is shutting down */
-	LINE_CONNS,		/* a connection was loaded, changed or removed */
-	LINE_DISCARDED,		/* a VICI message was too long to be sent: a listing has a hole */
+	LINE_STOPPING, /* the daemon is shutting down */
+	LINE_CONNS, /* a connection was loaded, changed or removed */
+	LINE_DISCARDED, /* a VICI message was too long to be sent: a listing has a hole */
 };
 
 /**
@@ -47,9 +47,9 @@ struct cause_mark {
 };
 
 struct causes {
-	struct cause_mark mark[CAUSE_MARKS];	/* a ring */
+	struct cause_mark mark[CAUSE_MARKS]; /* a ring */
 	unsigned int next;
-	unsigned int changes;			/* counts what may give cause_find() more to say */
+	unsigned int changes; /* counts what may give cause_find() more to say */
 	struct {
 		uint32_t ike_id;
 		int64_t until;

@@ -13,9 +13,12 @@
 #include "ike_vici_int.h"
 #include "log.h"
 
-const char *const ike_vici_event_names[] = {
-	"ike-updown", "child-updown", "ike-rekey", "child-rekey", "log", NULL
-};
+const char *const ike_vici_event_names[] = { "ike-updown",  "child-updown", "ike-rekey",
+					     "child-rekey", "log",	    NULL };
+
+static const char too_large[] =
+	"the IKE daemon has an IKE_SA too large for VICI (over 512 KiB, some 800 CHILD_SAs): "
+	"listings are not complete; spread its CHILD_SAs over more connections";
 
 static void down_free(struct down *d)
 {
@@ -24,8 +27,7 @@ static void down_free(struct down *d)
 	free(d);
 }
 
-static void tell_down(struct ike *ike, const struct cause_child *c, uint8_t proto,
-		      enum sa_end end)
+static void tell_down(struct ike *ike, const struct cause_child *c, uint8_t proto, enum sa_end end)
 {
 	if (ike->ev.child_down)
 		ike->ev.child_down(ike->arg, c->conn, c->child, c->spi_in, proto, end);
@@ -79,6 +81,28 @@ void ike_vici_downs_drop(struct ike *ike)
 	ike->ndown = 0;
 }
 
+/*
+ * When a CHILD_SA was installed: a cause told before that can't be its own, and a
+ * second, to which the daemon rounds its age, is long enough to end one and make the
+ * next.
+ */
+static void note_up(struct ike *ike, uint32_t child_id)
+{
+	ike->up[ike->next_up].child_id = child_id;
+	ike->up[ike->next_up].at = ike_vici_now();
+	ike->next_up = (ike->next_up + 1) % UPS;
+}
+
+static int64_t installed_at(const struct ike *ike, const struct ike_child *c, int64_t now)
+{
+	unsigned int i;
+
+	for (i = 0; i < UPS; i++)
+		if (ike->up[i].child_id == c->uniqueid)
+			return ike->up[i].at;
+	return now - (c->install_age_s + 1) * 1000;
+}
+
 static void child_down(struct ike *ike, const struct ike_sa *sa, const struct ike_child *c)
 {
 	int64_t now = ike_vici_now();
@@ -89,7 +113,7 @@ static void child_down(struct ike *ike, const struct ike_sa *sa, const struct ik
 		.child_id = c->uniqueid,
 		.spi_in = c->spi_in,
 		.spi_out = c->spi_out,
-		.installed_at = now - c->install_age_s * 1000,
+		.installed_at = installed_at(ike, c, now),
 	};
 	enum sa_end end = cause_find(&ike->causes, &child, now);
 	struct down *d = NULL;
@@ -127,9 +151,12 @@ static int on_child_updown(struct ike *ike, const uint8_t *msg, size_t len)
 
 	err = parse_updown(msg, len, &u);
 	for (i = 0; !err && !ike->freed && i < u.sa.nchild; i++) {
-		if (!u.up)
+		if (!u.up) {
 			child_down(ike, &u.sa, &u.sa.child[i]);
-		else if (ike->ev.child_up)
+			continue;
+		}
+		note_up(ike, u.sa.child[i].uniqueid);
+		if (ike->ev.child_up)
 			ike->ev.child_up(ike->arg, u.sa.conn, u.sa.child[i].name);
 	}
 	ike_sa_clear(&u.sa);
@@ -155,9 +182,11 @@ static int on_child_rekey(struct ike *ike, const uint8_t *msg, size_t len)
 	int err;
 
 	err = parse_rekey(msg, len, &r);
+	if (!err)
+		note_up(ike, r.new.uniqueid);
 	if (!err && ike->ev.child_rekey)
-		ike->ev.child_rekey(ike->arg, r.sa.conn, r.new.name, r.old.spi_in,
-				    r.new.spi_in, r.new.proto);
+		ike->ev.child_rekey(ike->arg, r.sa.conn, r.new.name, r.old.spi_in, r.new.spi_in,
+				    r.new.proto);
 	ike_sa_clear(&r.sa);
 	ike_child_clear(&r.old);
 	ike_child_clear(&r.new);
@@ -197,7 +226,7 @@ static int on_log(struct ike *ike, const uint8_t *msg, size_t len)
 		break;
 	case LINE_DISCARDED:
 		ike->discarded_at = now;
-		log_warn("the IKE daemon has an IKE_SA too large for VICI (over 512 KiB, some 800 CHILD_SAs): listings are not complete; spread its CHILD_SAs over more connections");
+		log_warn("%s", too_large);
 		break;
 	case LINE_OTHER:
 		break;
@@ -222,7 +251,7 @@ void ike_vici_event(struct ike *ike, struct vici_str name, const uint8_t *msg, s
 	else if (vici_str_is(name, "ike-updown"))
 		err = on_ike_updown(ike, msg, len);
 	else if (vici_str_is(name, "ike-rekey"))
-		ike->updown++;	/* children move to another IKE_SA: a listing may have missed them */
+		ike->updown++; /* children move to another IKE_SA: a listing may have missed them */
 	/* Events are hints; an unreadable one is no reason to lose the connection. */
 	if (err && !ike->freed)
 		log_warn("IKE daemon: unreadable %.*s event (%s)", (int)name.len, name.s,

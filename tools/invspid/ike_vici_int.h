@@ -26,34 +26,35 @@
 #include "ike_vici_parse.h"
 #include "vici.h"
 
-#define POLL_SETTLING_MS	200
-#define POLL_READY_MS		10000
-#define DEAF_MS			10000	/* a daemon that answers nothing for so long is lost */
-#define CAUSE_WAIT_MS		250	/* for the log line of a CHILD_SA that went down */
-#define DOWN_MAX		256	/* CHILD_SAs waiting for it */
-#define DISCARDED_MS		60000	/* listings are not complete for so long */
-#define WHY_MAX			256
+#define POLL_SETTLING_MS 200
+#define POLL_READY_MS 5000
+#define DEAF_MS 10000 /* a daemon that answers nothing for so long is lost */
+#define CAUSE_WAIT_MS 250 /* for the log line of a CHILD_SA that went down */
+#define DOWN_MAX 256 /* CHILD_SAs waiting for it */
+#define UPS 256 /* CHILD_SAs that came up lately */
+#define DISCARDED_MS 60000 /* listings are not complete for so long */
+#define WHY_MAX 256
 
 /*
  * A blocking command occupies a thread of the daemon (it has 16 by default) until it
  * is answered, even if we have given up on it; so there are few, and few listings.
  */
-#define WORKERS			8
-#define WORKERS_LISTING		2
+#define WORKERS 8
+#define WORKERS_LISTING 2
 
 struct op;
 
 struct worker {
 	struct ike *ike;
-	struct vici *vici;	/* NULL if not connected */
-	bool listing;		/* what it is, or was last, used for */
-	bool registered;	/* for list-sa events */
+	struct vici *vici; /* NULL if not connected */
+	bool listing; /* what it is, or was last, used for */
+	bool registered; /* for list-sa events */
 };
 
 /* A CHILD_SA that went down and whose cause is not known yet. */
 struct down {
 	struct down *next;
-	struct cause_child child;	/* its names are the copies below */
+	struct cause_child child; /* its names are the copies below */
 	char *conn, *name;
 	uint8_t proto;
 	int64_t due;
@@ -63,15 +64,15 @@ struct ike {
 	uv_loop_t *loop;
 	struct ike_events ev;
 	void *arg;
-	char *path;		/* NULL: the stock places */
-	const char *path_tried;	/* the socket in use, or the one that should be there */
+	char *path; /* NULL: the stock places */
+	const char *path_tried; /* the socket in use, or the one that should be there */
 	int64_t settle_ms, timeout_ms, backoff_min_ms, backoff_max_ms;
 
 	bool freed;
 	int handles;
-	uv_timer_t timer;	/* connecting, and asking for connections */
-	uv_fs_event_t fs;	/* the directory of a socket that is not there */
-	uv_timer_t soon;	/* callbacks that must come from the loop; causes that wait */
+	uv_timer_t timer; /* connecting, and asking for connections */
+	uv_fs_event_t fs; /* the directory of a socket that is not there */
+	uv_timer_t soon; /* callbacks that must come from the loop; causes that wait */
 
 	enum daemon_state state;
 	char why[WHY_MAX];
@@ -79,23 +80,28 @@ struct ike {
 	char *version;
 	pid_t pid;
 	uint64_t starttime;
-	unsigned int setup;	/* requests of the set-up not yet answered */
-	bool checked;		/* it is the right daemon, events are registered */
+	unsigned int setup; /* requests of the set-up not yet answered */
+	bool checked; /* it is the right daemon, events are registered */
 
 	struct vici *events, *query;
 	struct worker worker[WORKERS];
-	struct op *op;		/* all that are under way */
-	struct op *failed;	/* those whose callback waits for the loop */
+	struct op *op; /* all that are under way */
+	struct op *failed; /* those whose callback waits for the loop */
 
 	struct ike_conns conns;
 	uint64_t conns_hash;
-	int64_t conns_since;	/* unchanged since; CLOCK_BOOTTIME ms */
+	int64_t conns_since; /* unchanged since; CLOCK_BOOTTIME ms */
 	bool conns_asked;
-	bool conns_again;	/* something changed since */
+	bool conns_again; /* something changed since */
 
 	uint64_t updown;
-	int64_t discarded_at;	/* LONG_AGO if never */
+	int64_t discarded_at; /* LONG_AGO if never */
 	struct causes causes;
+	struct {
+		uint32_t child_id;
+		int64_t at;
+	} up[UPS]; /* a ring */
+	unsigned int next_up;
 	struct down *down, **down_last;
 	unsigned int ndown;
 };
@@ -106,7 +112,7 @@ int64_t ike_vici_now(void);
 /* ike_vici.c */
 void ike_vici_lost(struct ike *ike, int err, const char *what);
 void ike_vici_set_state(struct ike *ike, enum daemon_state state, const char *why);
-void ike_vici_ask_conns(struct ike *ike);	/* now */
+void ike_vici_ask_conns(struct ike *ike); /* now */
 void ike_vici_arm_soon(struct ike *ike);
 
 /* ike_vici_peer.c */

@@ -9,10 +9,10 @@
 
 #include "ike_vici_int.h"
 
-#define LISTING_MAX	100000	/* IKE_SAs; more is not a listing but nonsense */
-#define CONNS_MAX	100000
-#define TERMINATE_MS	1000	/* then the daemon forgets the IKE_SA without the peer */
-#define MARGIN_MS	2000	/* the daemon's own timeout should come first */
+#define LISTING_MAX 100000 /* IKE_SAs; more is not a listing but nonsense */
+#define CONNS_MAX 100000
+#define TERMINATE_MS 1000 /* then the daemon forgets the IKE_SA without the peer */
+#define MARGIN_MS 2000 /* the daemon's own timeout should come first */
 
 enum op_kind { OP_LIST, OP_CONNS, OP_REKEY, OP_INITIATE, OP_TERMINATE };
 
@@ -168,7 +168,7 @@ static void list_item(void *arg, const uint8_t *msg, size_t len)
 		op->err = -EBADMSG;
 		return;
 	}
-	if (!(l->nsa & (l->nsa - 1))) {		/* full at each power of two */
+	if (!(l->nsa & (l->nsa - 1))) { /* full at each power of two */
 		sa = realloc(l->sa, (l->nsa ? l->nsa * 2 : 1) * sizeof(*sa));
 		if (!sa) {
 			op->err = -ENOMEM;
@@ -373,7 +373,7 @@ void ike_list(struct ike *ike, const char *conn, bool blocking, ike_list_cb cb, 
 	op->listing->ref = 1;
 	op->listing->started = ike_vici_now();
 	op->listing->blocking = blocking;
-	op->listing->filtered = conn != NULL;
+	op->listing->filtered = conn;
 	op->listing->updown = ike->updown;
 	if (conn)
 		vici_put(&args, "ike", conn);

@@ -25,19 +25,16 @@ static const struct name_value ike_states[] = {
 	{ "ESTABLISHED", IKE_ESTABLISHED },
 	{ "REKEYING", IKE_REKEYING },
 	{ "PASSIVE", IKE_PASSIVE },
-	{ "REKEYED", IKE_DELETING },	/* replaced; its children have moved */
+	{ "REKEYED", IKE_DELETING }, /* replaced; its children have moved */
 	{ "DELETING", IKE_DELETING },
 	{ "DESTROYING", IKE_DELETING },
 	{ NULL, IKE_OTHER },
 };
 
 static const struct name_value child_states[] = {
-	{ "INSTALLED", CHILD_INSTALLED },
-	{ "REKEYING", CHILD_REKEYING },
-	{ "REKEYED", CHILD_REKEYED },
-	{ "DELETING", CHILD_DELETING },
-	{ "DELETED", CHILD_DELETED },
-	{ NULL, CHILD_OTHER },
+	{ "INSTALLED", CHILD_INSTALLED }, { "REKEYING", CHILD_REKEYING },
+	{ "REKEYED", CHILD_REKEYED },	  { "DELETING", CHILD_DELETING },
+	{ "DELETED", CHILD_DELETED },	  { NULL, CHILD_OTHER },
 };
 
 static int lookup(const struct name_value *table, struct vici_str name)

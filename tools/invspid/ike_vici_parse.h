@@ -28,7 +28,7 @@ struct vici_rekey {
 /* A log event. Texts are parts of the message. */
 struct vici_log {
 	struct vici_str group, conn, msg;
-	uint32_t ike_id;	/* 0: the line belongs to no IKE_SA */
+	uint32_t ike_id; /* 0: the line belongs to no IKE_SA */
 	uint32_t thread;
 };
 
@@ -36,7 +36,7 @@ struct vici_log {
 struct vici_answer {
 	bool success;
 	uint32_t matches;
-	char *errmsg;		/* NULL if none; to be freed */
+	char *errmsg; /* NULL if none; to be freed */
 };
 
 /* All return 0, -EBADMSG or -ENOMEM. What they fill must be zero before. */

@@ -118,8 +118,7 @@ static int parse_conn_children(struct vici_parser *p, struct ike_conn *c)
 	return err;
 }
 
-static int conn_element(struct vici_parser *p, const struct vici_element *e,
-			struct ike_conn *c)
+static int conn_element(struct vici_parser *p, const struct vici_element *e, struct ike_conn *c)
 {
 	struct vici_str k = e->name;
 
@@ -128,8 +127,9 @@ static int conn_element(struct vici_parser *p, const struct vici_element *e,
 			return vici_str_dup(e->value, &c->unique);
 		/* ike_version_names: IKEv1, IKEv2, and IKEv1/2 for any */
 		if (vici_str_is(k, "version"))
-			c->version = vici_str_is(e->value, "IKEv1") ? 1 :
-				     vici_str_is(e->value, "IKEv2") ? 2 : 0;
+			c->version = vici_str_is(e->value, "IKEv1")   ? 1
+				     : vici_str_is(e->value, "IKEv2") ? 2
+								      : 0;
 		return 0;
 	}
 	if (e->type == VICI_LIST_START) {

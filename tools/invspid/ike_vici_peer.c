@@ -55,7 +55,9 @@ bool ike_vici_same_namespace(pid_t pid, char *why, size_t size)
 	char path[64];
 
 	if (pid <= 0) {
-		snprintf(why, size, "the IKE daemon runs in another PID namespace, so its network namespace can't be checked; run both in the same");
+		snprintf(why, size,
+			 "the IKE daemon runs in another PID namespace, so its network "
+			 "namespace can't be checked; run both in the same");
 		return false;
 	}
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
@@ -64,12 +66,17 @@ bool ike_vici_same_namespace(pid_t pid, char *why, size_t size)
 		return false;
 	}
 	if (stat(path, &theirs)) {
-		snprintf(why, size, "%s: %s, so the IKE daemon's network namespace can't be checked; CAP_SYS_PTRACE is needed for it",
+		snprintf(why, size,
+			 "%s: %s, so the IKE daemon's network namespace can't be checked; "
+			 "CAP_SYS_PTRACE is needed for it",
 			 path, strerror(errno));
 		return false;
 	}
 	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino) {
-		snprintf(why, size, "the IKE daemon (pid %d) is in another network namespace (net:[%lu], ours is net:[%lu]); name the socket of the one in this namespace, or start this program there",
+		snprintf(why, size,
+			 "the IKE daemon (pid %d) is in another network namespace (net:[%lu], "
+			 "ours is net:[%lu]); name the socket of the one in this namespace, or "
+			 "start this program there",
 			 (int)pid, (unsigned long)theirs.st_ino, (unsigned long)ours.st_ino);
 		return false;
 	}

@@ -17,9 +17,9 @@
 
 #include "vici.h"
 
-#define HEADER		4
-#define READ_STEP	(16 * 1024)
-#define READS_PER_WAKE	32	/* then it is the turn of other handles */
+#define HEADER 4
+#define READ_STEP (16 * 1024)
+#define READS_PER_WAKE 32 /* then it is the turn of other handles */
 
 /*
  * A request waiting, or on its way. @sent counts bytes of @packet. An @orphan has
@@ -39,19 +39,19 @@ struct req {
 };
 
 struct vici {
-	int fd;			/* -1 once it is broken or closed */
+	int fd; /* -1 once it is broken or closed */
 	uv_poll_t poll;
 	uv_timer_t timer;
-	int handles;		/* not yet closed by the loop */
+	int handles; /* not yet closed by the loop */
 	int poll_events;
-	bool released;		/* vici_close() was called */
+	bool released; /* vici_close() was called */
 	const struct vici_ops *ops;
 	void *arg;
 	pid_t peer;
 	struct req *current;
 	struct req *queue;
 	unsigned int queued;
-	uint8_t *in;		/* received, not yet complete */
+	uint8_t *in; /* received, not yet complete */
 	size_t in_len, in_size;
 };
 
@@ -193,8 +193,7 @@ static void start_next(struct vici *v)
 	flush_out(v);
 }
 
-static void answered(struct vici *v, bool is_register, int err, const uint8_t *msg,
-		     size_t len)
+static void answered(struct vici *v, bool is_register, int err, const uint8_t *msg, size_t len)
 {
 	struct req *r = v->current;
 
@@ -357,8 +356,7 @@ static void flush_out(struct vici *v)
 	ssize_t n;
 
 	while (r && r->sent < r->len) {
-		n = send(v->fd, r->packet + r->sent, r->len - r->sent,
-			 MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send(v->fd, r->packet + r->sent, r->len - r->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n >= 0) {
 			r->sent += n;
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -372,8 +370,7 @@ static void flush_out(struct vici *v)
 	want(v, UV_READABLE);
 }
 
-struct vici *vici_attach(uv_loop_t *loop, int fd, const struct vici_ops *ops, void *arg,
-			 int *err)
+struct vici *vici_attach(uv_loop_t *loop, int fd, const struct vici_ops *ops, void *arg, int *err)
 {
 	struct ucred cred = { 0 };
 	socklen_t len = sizeof(cred);
@@ -404,8 +401,8 @@ struct vici *vici_attach(uv_loop_t *loop, int fd, const struct vici_ops *ops, vo
 	return v;
 }
 
-struct vici *vici_open(uv_loop_t *loop, const char *path, const struct vici_ops *ops,
-		       void *arg, int *err)
+struct vici *vici_open(uv_loop_t *loop, const char *path, const struct vici_ops *ops, void *arg,
+		       int *err)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd;

@@ -17,11 +17,11 @@
 #include <sys/types.h>
 #include <uv.h>
 
-#define VICI_SEGMENT_MAX	(512 * 1024)	/* the daemon's own limit, both ways */
-#define VICI_NAME_MAX		255		/* a length of one byte */
-#define VICI_VALUE_MAX		65535		/* a length of two */
-#define VICI_DEPTH_MAX		16		/* the daemon itself nests to 5 */
-#define VICI_QUEUE_MAX		64		/* requests waiting for their turn */
+#define VICI_SEGMENT_MAX (512 * 1024) /* the daemon's own limit, both ways */
+#define VICI_NAME_MAX 255 /* a length of one byte */
+#define VICI_VALUE_MAX 65535 /* a length of two */
+#define VICI_DEPTH_MAX 16 /* the daemon itself nests to 5 */
+#define VICI_QUEUE_MAX 64 /* requests waiting for their turn */
 
 /* Packet types: the first byte of a segment. */
 enum vici_packet {
@@ -161,12 +161,11 @@ struct vici;
  *
  * Never waits: a daemon that does not accept (full backlog) is -EAGAIN.
  */
-struct vici *vici_open(uv_loop_t *loop, const char *path, const struct vici_ops *ops,
-		       void *arg, int *err);
+struct vici *vici_open(uv_loop_t *loop, const char *path, const struct vici_ops *ops, void *arg,
+		       int *err);
 
 /* The same on a connected stream socket, which the connection then owns. */
-struct vici *vici_attach(uv_loop_t *loop, int fd, const struct vici_ops *ops, void *arg,
-			 int *err);
+struct vici *vici_attach(uv_loop_t *loop, int fd, const struct vici_ops *ops, void *arg, int *err);
 
 /**
  * vici_close() - end a connection

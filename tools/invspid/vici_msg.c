@@ -109,7 +109,7 @@ static void append_name(struct vici_buf *b, enum vici_type type, const char *nam
 	uint8_t byte = len;
 
 	if (b->list && !b->err)
-		b->err = -EINVAL;	/* only items are allowed in a list */
+		b->err = -EINVAL; /* only items are allowed in a list */
 	if (len > VICI_NAME_MAX && !b->err)
 		b->err = -ENAMETOOLONG;
 	append_type(b, type);
