@@ -12,15 +12,15 @@
 
 /* What the scripted daemon has and does. */
 static struct script {
-	int conns;		/* how many connections are loaded */
-	int sas;		/* how many IKE_SAs, with two children each */
+	int conns; /* how many connections are loaded */
+	int sas; /* how many IKE_SAs, with two children each */
 	bool libipsec;
-	bool bad_sa;		/* the second one can't be understood */
-	bool mute_blocking;	/* blocking listings get no answer */
-	bool mute;		/* nothing does */
-	const char *answer;	/* of commands: "yes", or an errmsg */
+	bool bad_sa; /* the second one can't be understood */
+	bool mute_blocking; /* blocking listings get no answer */
+	bool mute; /* nothing does */
+	const char *answer; /* of commands: "yes", or an errmsg */
 	int matches;
-	char command[256];	/* the last one, with its arguments */
+	char command[256]; /* the last one, with its arguments */
 	int registered;
 } script;
 
@@ -82,7 +82,7 @@ static void put_ike(struct vici_buf *b, int id)
 static void put_sa(struct vici_buf *b, int id)
 {
 	vici_putf(b, "up", "%s", "yes");
-	b->len = 0;		/* only to have the buffer */
+	b->len = 0; /* only to have the buffer */
 	vici_put_section(b, "gw");
 	put_ike(b, id);
 	vici_put_list(b, "tasks-queued");
@@ -186,8 +186,8 @@ static void send_answer(struct fake_client *c)
 	vici_buf_free(&b);
 }
 
-static void on_request(struct fake_client *c, int type, struct vici_str name,
-		       const uint8_t *msg, size_t len)
+static void on_request(struct fake_client *c, int type, struct vici_str name, const uint8_t *msg,
+		       size_t len)
 {
 	struct vici_buf b = { 0 };
 	char text[64];
@@ -295,8 +295,7 @@ static void on_ike_updown(void *arg, const char *conn, uint32_t ike_id, bool up)
 	told.ike_updowns++;
 }
 
-static void on_log(void *arg, const char *group, const char *conn, uint32_t ike_id,
-		   const char *msg)
+static void on_log(void *arg, const char *group, const char *conn, uint32_t ike_id, const char *msg)
 {
 	(void)arg;
 	told.logs++;

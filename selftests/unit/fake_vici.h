@@ -30,7 +30,7 @@ struct fake;
 struct fake_client {
 	struct fake *fake;
 	uv_poll_t poll;
-	int fd;			/* -1 if not in use */
+	int fd; /* -1 if not in use */
 	bool closing;
 	uint8_t *in;
 	size_t len;
@@ -46,8 +46,8 @@ struct fake {
 	int fd;
 	char path[108];
 	struct fake_client client[FAKE_CLIENTS];
-	void (*request)(struct fake_client *c, int type, struct vici_str name,
-			const uint8_t *msg, size_t len);
+	void (*request)(struct fake_client *c, int type, struct vici_str name, const uint8_t *msg,
+			size_t len);
 	void *arg;
 	unsigned int requests, accepted;
 };
@@ -247,7 +247,7 @@ static inline void fake_stop(struct fake *f, bool leave_file)
 }
 
 /* Runs the loop until *@flag or @ms are over. Return: *@flag. */
-static inline bool fake_run(uv_loop_t *loop, const volatile bool *flag, int64_t ms)
+static inline bool fake_run(uv_loop_t *loop, const bool *flag, int64_t ms)
 {
 	uint64_t end = uv_hrtime() + ms * 1000000ULL;
 
@@ -262,7 +262,7 @@ static inline bool fake_run(uv_loop_t *loop, const volatile bool *flag, int64_t 
 /* For a while, whatever happens. */
 static inline void fake_run_for(uv_loop_t *loop, int64_t ms)
 {
-	const volatile bool never = false;
+	const bool never = false;
 
 	fake_run(loop, &never, ms);
 }

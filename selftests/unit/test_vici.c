@@ -11,7 +11,7 @@ struct client {
 	struct vici *v;
 	int replies, items, events, closed;
 	int last_err, closed_err;
-	char last[64];		/* value of "x" in the last answer */
+	char last[64]; /* value of "x" in the last answer */
 	bool done;
 	bool close_in_reply, close_in_item, close_in_event, close_in_closed;
 };
@@ -86,8 +86,8 @@ static void on_closed(void *arg, int err)
 
 static const struct vici_ops ops = { .event = on_event, .closed = on_closed };
 
-static void keep_silent(struct fake_client *c, int type, struct vici_str name,
-			const uint8_t *msg, size_t len)
+static void keep_silent(struct fake_client *c, int type, struct vici_str name, const uint8_t *msg,
+			size_t len)
 {
 	(void)c, (void)type, (void)name, (void)msg, (void)len;
 }
@@ -100,7 +100,8 @@ static void echo(struct fake_client *c, int type, struct vici_str name, const ui
 	char text[256];
 	int i, n;
 
-	(void)msg, (void)len;
+	(void)msg;
+	(void)len;
 	snprintf(text, sizeof(text), "%.*s", (int)name.len, name.s);
 	if (!strcmp(text, "unknown")) {
 		fake_send(c, type == VICI_CMD_REQUEST ? VICI_CMD_UNKNOWN : VICI_EVENT_UNKNOWN, NULL,
@@ -138,7 +139,7 @@ static void end(struct client *c)
 {
 	close_client(c);
 	fake_stop(&fake, false);
-	uv_run(&loop, UV_RUN_DEFAULT);	/* until no handle is left */
+	uv_run(&loop, UV_RUN_DEFAULT); /* until no handle is left */
 }
 
 static int ask(struct client *c, const char *command, int64_t timeout_ms)
@@ -217,6 +218,13 @@ static size_t wire_answer(uint8_t *wire, size_t size)
 	return n;
 }
 
+static void reset_counts(struct client *c)
+{
+	c->items = 0;
+	c->events = 0;
+	c->replies = 0;
+}
+
 static void test_segmentation(void)
 {
 	uint8_t wire[256];
@@ -227,7 +235,7 @@ static void test_segmentation(void)
 	begin(&c, keep_silent);
 	len = wire_answer(wire, sizeof(wire));
 	for (cut = 0; cut <= len; cut++) {
-		c.items = c.events = c.replies = 0;
+		reset_counts(&c);
 		ask(&c, "cut", 1000);
 		fake_run_for(&loop, 1);
 		fake_raw(server, wire, cut);
@@ -238,7 +246,7 @@ static void test_segmentation(void)
 			!strcmp(c.last, "cut");
 	}
 	ktap_int("cut in two at every byte, the same answer", len + 1, good);
-	c.items = c.events = c.replies = 0;
+	reset_counts(&c);
 	ask(&c, "cut", 2000);
 	fake_run_for(&loop, 1);
 	for (cut = 0; cut < len; cut++) {
@@ -254,6 +262,12 @@ static void test_segmentation(void)
 static void test_large(void)
 {
 	struct vici_buf b = { 0 };
+	struct vici_request q = {
+		.command = "big",
+		.args = &b,
+		.timeout_ms = 2000,
+		.cb = on_reply,
+	};
 	struct client c;
 	char *big = malloc(60001);
 	int i;
@@ -269,10 +283,8 @@ static void test_large(void)
 	fake_send(server, VICI_CMD_RESPONSE, NULL, &b);
 	fake_run(&loop, &c.done, 2000);
 	ktap_str("an answer of 480 KB", "whole", c.last);
-	ktap_int("a request of 480 KB is taken", 0,
-		 vici_send(c.v, &(struct vici_request){ .command = "big", .args = &b,
-							.timeout_ms = 2000, .cb = on_reply,
-							.arg = &c }));
+	q.arg = &c;
+	ktap_int("a request of 480 KB is taken", 0, vici_send(c.v, &q));
 	fake_run_for(&loop, 200);
 	ktap_int("and arrives", 2, fake.requests);
 	end(&c);
@@ -365,7 +377,7 @@ static void test_disconnect(void)
 	ask(&c, "one", 1000);
 	ask(&c, "two", 1000);
 	fake_run_for(&loop, 2);
-	fake_raw(server, "\0\0\0\20\1\3", 6);	/* the beginning of an answer */
+	fake_raw(server, "\0\0\0\20\1\3", 6); /* the beginning of an answer */
 	fake_drop(server);
 	while (!c.closed && fake_run(&loop, &c.done, 1000))
 		c.done = false;

@@ -73,8 +73,10 @@ static void sample(struct vici_buf *b)
 
 static void test_write(void)
 {
-	static const uint8_t wire[] = "\3\3key\0\5value\1\3sub\3\5empty\0\0\4\4list\5\0\3one\5\0\0\6"
-				      "\1\6deeper\2\2\3\1n\0\2" "42";
+	static const uint8_t wire[] =
+		"\3\3key\0\5value\1\3sub\3\5empty\0\0\4\4list\5\0\3one\5\0\0\6"
+		"\1\6deeper\2\2\3\1n\0\2"
+		"42";
 	struct vici_buf b;
 
 	sample(&b);
@@ -136,7 +138,7 @@ static void test_truncation(void)
 
 	sample(&b);
 	for (len = 0; len < b.len; len++) {
-		copy = malloc(len ? len : 1);	/* so that a sanitizer sees a read behind it */
+		copy = malloc(len ? len : 1); /* so that a sanitizer sees a read behind it */
 		memcpy(copy, b.data, len);
 		text = render(copy, len);
 		n = strlen(text);
