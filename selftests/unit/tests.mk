@@ -29,3 +29,8 @@ OBJS_test_history_file := $(HISTORY)
 LIBS_test_history_file := sqlite3
 OBJS_test_history_kill := $(HISTORY)
 LIBS_test_history_kill := sqlite3
+
+OBJS_test_xfrm_parse := invspid/xfrm_parse.o
+LIBS_test_xfrm_parse := libuv
+OBJS_test_xfrm_mirror := invspid/xfrm_mirror.o invspid/xfrm_parse.o
+LIBS_test_xfrm_mirror := libuv

@@ -232,6 +232,7 @@ static int addr_answer(void *arg, uint16_t type, const void *payload, size_t len
 int xfrm_query_addr_local(struct xfrm_query *q, const struct ike_addr *addr)
 {
 	char buf[256] __attribute__((aligned(8)));
+	static const uint8_t none[16];
 	struct addr_search s = { .addr = addr };
 	struct nlmsghdr *nlh;
 	struct ifaddrmsg *ifa;
@@ -241,6 +242,9 @@ int xfrm_query_addr_local(struct xfrm_query *q, const struct ike_addr *addr)
 	if (addr->family != AF_INET && addr->family != AF_INET6)
 		return -EAFNOSUPPORT;
 	s.len = addr->family == AF_INET ? 4 : 16;
+	/* A look-up of the route to no address finds loopback. */
+	if (!memcmp(addr->addr, none, s.len))
+		return 0;
 
 	nlh = mnl_nlmsg_put_header(buf);
 	nlh->nlmsg_type = RTM_GETROUTE;
