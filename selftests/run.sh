@@ -53,7 +53,7 @@ progs=()
 for n in "${names[@]}"; do
 	n=${n%/}
 	if [ -d "$n" ]; then
-		for p in "$n"/*.sh; do
+		for p in "$n"/*.sh "$n"/*.py; do
 			[ ! -x "$p" ] || progs+=("$p")
 		done
 	elif [ -x "$n" ]; then

@@ -97,9 +97,19 @@ slowwait()
 	wait_until "$s" 0.2 "$@"
 }
 
-# background COMMAND... - starts it, to be ended by net_cleanup; pid in $!
+# background COMMAND... - starts it, to be ended by net_cleanup; pid in $!. "on NS"
+# before it is resolved here, so that the pid is the program's own and no shell's.
 background()
 {
+	case $1 in
+	on)
+		if [ "$2" = init ]; then
+			shift 2
+		else
+			set -- ip netns exec "${@:2}"
+		fi
+		;;
+	esac
 	"$@" &
 	NS_PIDS+=($!)
 }
@@ -112,8 +122,7 @@ start_ready()
 
 	shift
 	: >"$file"
-	"$@" >"$file" 2>&1 &
-	NS_PIDS+=($!)
+	background "$@" >"$file" 2>&1
 	busywait 20 grep -qx ready "$file" && return
 	bail_out "$* did not get ready: $(cat "$file")"
 }
@@ -145,11 +154,24 @@ need_module()
 	must modprobe xfrm_invspi
 }
 
+# The queue between the ends of a cable drops what comes too fast, and then no
+# test could tell how many packets arrived.
+deep_queue()
+{
+	local f=/proc/sys/net/core/netdev_max_backlog depth
+
+	depth=$(cat $f)
+	[ "$depth" -lt 100000 ] || return 0
+	echo 100000 >$f
+	defer sh -c "echo $depth >$f"
+}
+
 # setup_ns VAR... - makes a namespace for each variable and puts its name there
 setup_ns()
 {
 	local var name
 
+	deep_queue
 	for var; do
 		name=${var,,}-$(mktemp -u XXXXXX)
 		must ip netns add "$name"
@@ -454,6 +476,21 @@ expect_flow()
 expect_no_flows()
 {
 	expect "$1: flows" "[]" "$(flows "$1" 'map([.src, .dst, .spi]) | tojson')"
+}
+
+# log_mark - log_lines counts from here on
+LOG_MARKS=0
+log_mark()
+{
+	LOG_MARKS=$((LOG_MARKS + 1))
+	echo "log-mark-$$-$LOG_MARKS" >/dev/kmsg
+}
+
+# log_lines - the module's lines in the kernel's log since the mark
+log_lines()
+{
+	dmesg | sed "1,/log-mark-$$-$LOG_MARKS/d" | grep -F RECVD_PKT_INV_SPI |
+		sed 's/^\[[^]]*\] //'
 }
 
 # remember NS... - the kernel's and the module's counters now; expect_sums judges

@@ -27,20 +27,6 @@ remember init
 defer invspi config set log-interval-ms 60000 log-rate 10
 A4="192.0.2.2 192.0.2.1"
 S1="%CRYPTO-4-RECVD_PKT_INV_SPI: decaps: rec'd IPSEC packet has invalid spi for"
-n=0
-
-# mark - from here on
-mark()
-{
-	n=$((n + 1))
-	echo "log.sh-$$-$n" >/dev/kmsg
-}
-
-# lines - our lines since the mark
-lines()
-{
-	dmesg | sed "1,/log.sh-$$-$n/d" | grep -F RECVD_PKT_INV_SPI | sed 's/^\[[^]]*\] //'
-}
 
 # send COUNT-THAT-ARRIVES OPTION...
 send()
@@ -53,21 +39,21 @@ send()
 
 words()
 {
-	mark
+	log_mark
 	send 1 -s 0xb761863e $A4
-	expect "IPv4" "xfrm_invspi: $S1 destaddr=192.0.2.1, prot=50, spi=0xB761863E(3076621886), srcaddr=192.0.2.2, input interface=ginv0" "$(lines)"
-	mark
+	expect "IPv4" "xfrm_invspi: $S1 destaddr=192.0.2.1, prot=50, spi=0xB761863E(3076621886), srcaddr=192.0.2.2, input interface=ginv0" "$(log_lines)"
+	log_mark
 	send 1 -s 0x100 2001:db8::2 2001:db8::1
-	expect "IPv6" "xfrm_invspi: $S1 destaddr=2001:db8::1, prot=50, spi=0x00000100(256), srcaddr=2001:db8::2, input interface=ginv0" "$(lines)"
+	expect "IPv6" "xfrm_invspi: $S1 destaddr=2001:db8::1, prot=50, spi=0x00000100(256), srcaddr=2001:db8::2, input interface=ginv0" "$(log_lines)"
 	must ip xfrm state add src 203.0.113.1 dst 203.0.113.2 proto ah spi 0x100 mode tunnel auth 'hmac(sha1)' 0x0102
 	defer ip xfrm state delete src 203.0.113.1 dst 203.0.113.2 proto ah spi 0x100
-	mark
+	log_mark
 	send 1 -p ah -s 0xffffffff $A4
-	expect "AH" "xfrm_invspi: $S1 destaddr=192.0.2.1, prot=51, spi=0xFFFFFFFF(4294967295), srcaddr=192.0.2.2, input interface=ginv0" "$(lines)"
+	expect "AH" "xfrm_invspi: $S1 destaddr=192.0.2.1, prot=51, spi=0xFFFFFFFF(4294967295), srcaddr=192.0.2.2, input interface=ginv0" "$(log_lines)"
 	start_ready "$NS_TMP/u" udp_encap 192.0.2.1 4500
-	mark
+	log_mark
 	send 1 -p udp -s 0xc0ffee00 -P 31337 $A4
-	expect_match "ESP in UDP, with the peer's port" "$S1 destaddr=192.0.2.1, prot=50, spi=0xC0FFEE00\\(3237998080\\), srcaddr=192.0.2.2, input interface=ginv0, srcport=31337$" "$(lines)"
+	expect_match "ESP in UDP, with the peer's port" "$S1 destaddr=192.0.2.1, prot=50, spi=0xC0FFEE00\\(3237998080\\), srcaddr=192.0.2.2, input interface=ginv0, srcport=31337$" "$(log_lines)"
 }
 
 once_a_minute()
@@ -75,11 +61,11 @@ once_a_minute()
 	local before
 
 	before=$(stats init .log_suppressed)
-	mark
+	log_mark
 	send 10 -s 0x2001 $A4
 	send 5 -s 0x2002 $A4
 	expect "lines of each SPI" "1 1" \
-		"$(lines | grep -c 0x00002001) $(lines | grep -c 0x00002002)"
+		"$(log_lines | grep -c 0x00002001) $(log_lines | grep -c 0x00002002)"
 	expect "suppressed lines" $((before + 13)) "$(stats init .log_suppressed)"
 }
 
@@ -88,9 +74,9 @@ next_interval()
 {
 	must invspi config set log-interval-ms 300
 	pause 0.4
-	mark
+	log_mark
 	send 1 -s 0x2001 $A4
-	expect_match "next line" "spi=0x00002001.*, 9 suppressed$" "$(lines)"
+	expect_match "next line" "spi=0x00002001.*, 9 suppressed$" "$(log_lines)"
 	must invspi config set log-interval-ms 60000
 }
 
@@ -100,23 +86,23 @@ global_cap()
 
 	before=$(stats init .log_suppressed)
 	must invspi config set log-rate 2
-	mark
+	log_mark
 	t0=$(date +%s%3N)
 	send 200 -s 0x3000 -F 200 $A4
 	ms=$(($(date +%s%3N) - t0))
-	expect_num "lines of 200 flows in $ms ms at 2 a second" "$(lines | wc -l)" -le $((4 + 2 * ms / 1000))
-	expect_num "lines" "$(lines | wc -l)" -ge 1
+	expect_num "lines of 200 flows in $ms ms at 2 a second" "$(log_lines | wc -l)" -le $((4 + 2 * ms / 1000))
+	expect_num "lines" "$(log_lines | wc -l)" -ge 1
 	expect "lines and suppressed lines" 200 \
-		"$(($(lines | wc -l) + $(stats init .log_suppressed) - before))"
+		"$(($(log_lines | wc -l) + $(stats init .log_suppressed) - before))"
 	must invspi config set log-rate 10
 }
 
 off()
 {
 	must invspi config set log-interval-ms 0
-	mark
+	log_mark
 	send 3 -s 0x4000 -F 3 $A4
-	expect "lines with log-interval-ms 0" "" "$(lines)"
+	expect "lines with log-interval-ms 0" "" "$(log_lines)"
 	must invspi config set log-interval-ms 60000
 }
 
@@ -124,22 +110,22 @@ off()
 larval_is_silent()
 {
 	must ip xfrm state allocspi src 192.0.2.2 dst 192.0.2.1 proto esp mode tunnel min 0x5000 max 0x5000
-	mark
+	log_mark
 	expect_delta init acquire=3 on "$PEER" send_esp -s 0x5000 -n 3 $A4
-	expect "lines" "" "$(lines)"
+	expect "lines" "" "$(log_lines)"
 	must ip xfrm state flush proto esp
 }
 
 other_namespace()
 {
-	mark
+	log_mark
 	expect_delta "$GW" no_state=3 on "$PEER" send_esp -n 3 198.51.100.2 198.51.100.1
-	expect "lines of another namespace" "" "$(lines)"
+	expect "lines of another namespace" "" "$(log_lines)"
 	must rmmod xfrm_invspi
 	must modprobe xfrm_invspi log_all_netns=1
 	remember "$GW" "$PEER" init
 	expect_delta "$GW" no_state=3 on "$PEER" send_esp -n 3 198.51.100.2 198.51.100.1
-	expect_match "its line with log_all_netns" "$S1 destaddr=198.51.100.1,.* input interface=g0$" "$(lines)"
+	expect_match "its line with log_all_netns" "$S1 destaddr=198.51.100.1,.* input interface=g0$" "$(log_lines)"
 	must rmmod xfrm_invspi
 	must modprobe xfrm_invspi
 	remember "$GW" "$PEER" init

@@ -36,8 +36,7 @@ a_thousand()
 scan()
 {
 	expect_delta "$GW" no_state=768 on "$PEER" send_esp -s 0x200000 -F 256 -n 768 $A4
-	background on "$PEER" send_esp -s 0x300000 -n 60 -r 20 $A6
-	expect_delta "$GW" no_state=30060 on "$PEER" send_esp -R 7 -Z -n 30000 192.0.2.99 192.0.2.1
+	expect_delta "$GW" no_state=30060 scan_and_flow
 	expect "of the 256 flows from before are kept with exact counts" 256 "$(kept 0x200000 256 3)"
 	expect_num "packets of the flow that began during the scan" \
 		"$(flows "$GW" '[.[] | select(.spi == "0x00300000").packets] | add // 0')" -ge 40
@@ -45,6 +44,13 @@ scan()
 	expect_num "evicted flows" "$(stats "$GW" .evicted_flows)" -gt 0
 	expect_num "packets that got no flow" "$(stats "$GW" .untracked_packets)" -gt 0
 	expect_sums "$GW"
+}
+
+scan_and_flow()
+{
+	background on "$PEER" send_esp -s 0x300000 -n 60 -r 20 $A6
+	on "$PEER" send_esp -R 7 -Z -n 30000 192.0.2.99 192.0.2.1 || return
+	wait $!
 }
 
 deleted()
