@@ -15,6 +15,8 @@
 
 #define ESP 50
 
+typedef void (*history_test)(void);
+
 static int64_t clock_ms = 1000000, wall = 1790000000000;
 
 __attribute__((unused)) static int64_t test_boot_ms(void)
@@ -27,7 +29,7 @@ __attribute__((unused)) static int64_t test_wall_ms(void)
 	return wall;
 }
 
-static char top[] = "/tmp/invspid-history-XXXXXX";
+static char top[64];
 static unsigned int dirs;
 
 /* A directory of its own for each case. */
@@ -65,6 +67,12 @@ __attribute__((unused)) static struct history *reopen(struct history *h, const c
 	return open_dir(dir);
 }
 
+/* The listings' strings are not const, and not changed either. */
+__attribute__((unused)) static char *text(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
 /* One IKE_SA named "gw" with up to eight children. */
 struct sas {
 	struct ike_listing l;
@@ -75,33 +83,35 @@ struct sas {
 __attribute__((unused)) static void listing_begin(struct sas *s, const char *conn)
 {
 	memset(s, 0, sizeof(*s));
-	s->l.started = s->l.ended = clock_ms;
+	s->l.started = clock_ms;
+	s->l.ended = clock_ms;
 	s->l.sa = &s->ike;
 	s->l.nsa = 1;
-	s->ike.conn = (char *)(uintptr_t)conn;
+	s->ike.conn = text(conn);
 	s->ike.state = IKE_ESTABLISHED;
 	s->ike.local = (struct ike_addr){ AF_INET, { 192, 0, 2, 1 } };
 	s->ike.remote = (struct ike_addr){ AF_INET, { 192, 0, 2, 2 } };
-	s->ike.local_port = s->ike.remote_port = 500;
-	s->ike.local_id = (char *)(uintptr_t)"a.example";
-	s->ike.remote_id = (char *)(uintptr_t)"b.example";
+	s->ike.local_port = 500;
+	s->ike.remote_port = 500;
+	s->ike.local_id = text("a.example");
+	s->ike.remote_id = text("b.example");
 	s->ike.child = s->child;
 }
 
-__attribute__((unused))
-static struct ike_child *listing_add(struct sas *s, const char *name, uint32_t spi, int64_t age_s)
+__attribute__((unused)) static struct ike_child *listing_add(struct sas *s, const char *name,
+							     uint32_t spi, int64_t age_s)
 {
 	struct ike_child *c = &s->child[s->ike.nchild++];
 
-	c->name = (char *)(uintptr_t)name;
+	c->name = text(name);
 	c->state = CHILD_INSTALLED;
 	c->proto = ESP;
 	c->spi_in = spi;
 	c->reqid = 1;
-	c->mode = (char *)(uintptr_t)"TUNNEL";
-	c->algs = (char *)(uintptr_t)"AES_GCM_16-128";
-	c->local_ts = (char *)(uintptr_t)"10.1.0.0/16";
-	c->remote_ts = (char *)(uintptr_t)"10.2.0.0/16";
+	c->mode = text("TUNNEL");
+	c->algs = text("AES_GCM_16-128");
+	c->local_ts = text("10.1.0.0/16");
+	c->remote_ts = text("10.2.0.0/16");
 	c->install_age_s = age_s;
 	return c;
 }
@@ -131,11 +141,12 @@ __attribute__((unused)) static void ktap_end(const char *name, enum sa_end want,
 		 got == END__COUNT ? "(no row)" : end_name(got));
 }
 
-__attribute__((unused)) static int history_main(void (*const *test)(void))
+__attribute__((unused)) static int history_main(const history_test test[])
 {
-	char cmd[64];
+	char cmd[96];
 
 	log_level(getenv("VERBOSE") ? LOG_DEBUG : -1);
+	snprintf(top, sizeof(top), "/tmp/invspid-history-XXXXXX");
 	if (!mkdtemp(top)) {
 		perror(top);
 		return 1;

@@ -12,7 +12,8 @@ static void test_basics(void)
 	int pass;
 
 	listing_begin(&s, "gw");
-	s.ike.remote_port = s.ike.local_port = 4500;
+	s.ike.remote_port = 4500;
+	s.ike.local_port = 4500;
 	c = listing_add(&s, "net", 0xc0000001, 60);
 	c->encap = true;
 	c->if_id_in = 7;
@@ -60,8 +61,16 @@ static void test_basics(void)
 static void test_hostile(void)
 {
 	static const char *const names[] = {
-		"'; DROP TABLE sa; --", "\"); DELETE FROM sa; (\"", "?1", "%s%n", "\xff\xfe\x80",
-		"a\nb\r\x1b[2J", "\xed\xa0\x80", "\xf0\x9f\x92\xa9", "", "C=CH, O=\"x\\\", CN=y",
+		"'; DROP TABLE sa; --",
+		"\"); DELETE FROM sa; (\"",
+		"?1",
+		"%s%n",
+		"\xff\xfe\x80",
+		"a\nb\r\x1b[2J",
+		"\xed\xa0\x80",
+		"\xf0\x9f\x92\xa9",
+		"",
+		"C=CH, O=\"x\\\", CN=y",
 	};
 	const char *dir = new_dir();
 	struct history *h = open_dir(dir);
@@ -75,7 +84,7 @@ static void test_hostile(void)
 	longest[65535] = '\0';
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		listing_begin(&s, names[i]);
-		s.ike.remote_id = (char *)(uintptr_t)names[i];
+		s.ike.remote_id = text(names[i]);
 		s.ike.local_id = longest;
 		listing_add(&s, names[ARRAY_SIZE(names) - 1 - i], 0x1000 + (uint32_t)i, 0);
 		hist_sync(h, NULL, &s.l, clock_ms);
@@ -99,7 +108,7 @@ static void test_hostile(void)
 static void test_ends(void)
 {
 	static const bool up[END__COUNT] = {
-		[END_NONE] = true, [END_REKEYED] = true, [END_GAVE_UP] = true,
+		[END_NONE] = true,	  [END_REKEYED] = true,	    [END_GAVE_UP] = true,
 		[END_DAEMON_LOST] = true, [END_KERNEL_LOST] = true, [END_MACHINE_DOWN] = true,
 	};
 	enum sa_end end;
@@ -115,7 +124,8 @@ static void test_ends(void)
 		clock_ms += 5000;
 		hist_end(h, 0xc1, ESP, end, clock_ms);
 		for (pass = 0; pass < 2; pass++) {
-			snprintf(name, sizeof(name), "%s%s", end_name(end), pass ? ", reopened" : "");
+			snprintf(name, sizeof(name), "%s%s", end_name(end),
+				 pass ? ", reopened" : "");
 			ktap_end(name, end, end_of(h, 0xc1));
 			hist_lookup(h, 0xc1, ESP, &sa);
 			ktap_int(name, clock_ms, sa.ended_at);
@@ -361,10 +371,9 @@ static void test_holds(void)
 
 int main(void)
 {
-	static void (*const tests[])(void) = {
-		test_basics, test_hostile, test_ends, test_corrections, test_daemon, test_shutdown,
-		test_boot, test_holds, NULL
-	};
+	static const history_test tests[] = { test_basics,	test_hostile, test_ends,
+					      test_corrections, test_daemon,  test_shutdown,
+					      test_boot,	test_holds,   NULL };
 
 	return history_main(tests);
 }

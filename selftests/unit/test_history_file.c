@@ -114,9 +114,9 @@ static void test_corrupt(void)
 		const char *how;
 		bool aside;
 	} t[] = {
-		{ "empty", false }, { "half", true }, { "text", true }, { "header", true },
-		{ "page", true }, { "newer", true }, { "foreign", true }, { "no meta", true },
-		{ "no table", true },
+		{ "empty", false },  { "half", true },	  { "text", true },
+		{ "header", true },  { "page", true },	  { "newer", true },
+		{ "foreign", true }, { "no meta", true }, { "no table", true },
 	};
 	size_t i;
 	int k;
@@ -185,7 +185,8 @@ static bool own_mounts(void)
 	static int have = -1;
 
 	if (have < 0)
-		have = !unshare(CLONE_NEWNS) && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
+		have = !unshare(CLONE_NEWNS) &&
+		       !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	return have;
 }
 
@@ -413,9 +414,17 @@ static void test_actions(void)
 	const char *dir = new_dir();
 	struct history *h = open_dir(dir);
 	struct hist_action a = {
-		.conn = "gw'", .child = "\xffnet", .spi = 0xc0000001, .grade = GRADE_LOST_IN_KERNEL,
-		.action = ACTION_REKEY, .outcome = OUTCOME_HEALED, .first_drop = 100,
-		.verdict = 110, .acted = 120, .first_new = 0, .wall = 1790000000000,
+		.conn = "gw'",
+		.child = "\xffnet",
+		.spi = 0xc0000001,
+		.grade = GRADE_LOST_IN_KERNEL,
+		.action = ACTION_REKEY,
+		.outcome = OUTCOME_HEALED,
+		.first_drop = 100,
+		.verdict = 110,
+		.acted = 120,
+		.first_new = 0,
+		.wall = 1790000000000,
 		.src = { AF_INET, { 192, 0, 2, 2 } },
 	};
 
@@ -424,8 +433,8 @@ static void test_actions(void)
 	ktap_int("one action", 1, query(dir, "SELECT count(*) FROM action"));
 	ktap_int("as it was", 1,
 		 query(dir, "SELECT count(*) FROM action WHERE conn = 'gw''' AND spi = 3221225473"
-		       " AND length(src) = 4 AND acted - first_drop = 20 AND first_new = 0"
-		       " AND wall = 1790000000000"));
+			    " AND length(src) = 4 AND acted - first_drop = 20 AND first_new = 0"
+			    " AND wall = 1790000000000"));
 }
 
 /* Anyone can send packets with random SPIs. */
@@ -458,10 +467,9 @@ static void test_flood(void)
 
 int main(void)
 {
-	static void (*const tests[])(void) = {
-		test_modes, test_corrupt, test_unusable, test_full, test_quota, test_size,
-		test_actions, test_flood, NULL
-	};
+	static const history_test tests[] = { test_modes,   test_corrupt, test_unusable,
+					      test_full,    test_quota,	  test_size,
+					      test_actions, test_flood,	  NULL };
 
 	return history_main(tests);
 }

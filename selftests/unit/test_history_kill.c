@@ -14,14 +14,14 @@
 
 #include "history_help.h"
 
-#define EVENTS		200000
-#define SLACK_MS	800
-#define CHILDREN	6
+#define EVENTS 200000
+#define SLACK_MS 800
+#define CHILDREN 6
 
 struct event {
-	int64_t at;		/* CLOCK_MONOTONIC ms, 0 = none */
+	int64_t at; /* CLOCK_MONOTONIC ms, 0 = none */
 	uint32_t spi;
-	int end;		/* enum sa_end, 0 = added */
+	int end; /* enum sa_end, 0 = added */
 	bool flushed;
 };
 
@@ -59,11 +59,11 @@ static void told(void)
 	__atomic_store_n(&journal->n, journal->n + 1, __ATOMIC_RELEASE);
 }
 
-static void note_flushed(unsigned int upto)
+static void note_flushed(unsigned int told_before)
 {
 	unsigned int i;
 
-	for (i = upto; i-- && !journal->event[i].flushed;)
+	for (i = told_before; i-- && !journal->event[i].flushed;)
 		journal->event[i].flushed = true;
 }
 
@@ -71,8 +71,8 @@ static void note_flushed(unsigned int upto)
 static void victim(const char *dir, unsigned int seed, uint32_t first)
 {
 	static const enum sa_end ends[] = {
-		END_OPERATOR, END_DELETED_PEER, END_DELETED_LOCAL, END_INACTIVITY, END_GAVE_UP,
-		END_EXPIRED, END_KERNEL_LOST,
+		END_OPERATOR, END_DELETED_PEER, END_DELETED_LOCAL, END_INACTIVITY,
+		END_GAVE_UP,  END_EXPIRED,	END_KERNEL_LOST,
 	};
 	uint32_t spi[CHILDREN] = { 0 }, next = first;
 	struct history *h = open_dir(dir);
@@ -114,10 +114,10 @@ static void victim(const char *dir, unsigned int seed, uint32_t first)
 		}
 		snprintf(name, sizeof(name), "net%d", k);
 		if (rand_r(&seed) % 16 == 0) {
-			unsigned int upto = journal->n;
+			unsigned int told_before = journal->n;
 
 			if (!hist_flush(h))
-				note_flushed(upto);
+				note_flushed(told_before);
 		} else if (rand_r(&seed) % 4 == 0) {
 			usleep((useconds_t)rand_r(&seed) % 3000);
 		}
@@ -161,7 +161,7 @@ static void check_events(struct history *h, int64_t killed, struct tally *t)
 
 static void run_once(const char *dir, unsigned int seed, unsigned int nr)
 {
-	bool timed = nr % 10 == 9;	/* long enough for events to grow old */
+	bool timed = nr % 10 == 9; /* long enough for events to grow old */
 	int64_t delay_us, killed;
 	struct tally t = { 0 };
 	struct history *h;
@@ -186,8 +186,8 @@ static void run_once(const char *dir, unsigned int seed, unsigned int nr)
 	if (!h)
 		return;
 	check_events(h, killed, &t);
-	ktap_ok(!t.lost && !t.wrong, "run %u (%s): %u events, %u to be there, %u lost, %u wrong", nr,
-		timed ? "timed" : "flushed", journal->n, t.checked, t.lost, t.wrong);
+	ktap_ok(!t.lost && !t.wrong, "run %u (%s): %u events, %u to be there, %u lost, %u wrong",
+		nr, timed ? "timed" : "flushed", journal->n, t.checked, t.lost, t.wrong);
 	ktap_str("no error", NULL, hist_error(h));
 	hist_close(h);
 }
@@ -215,7 +215,7 @@ static void test_kill(void)
 
 int main(void)
 {
-	static void (*const tests[])(void) = { test_kill, NULL };
+	static const history_test tests[] = { test_kill, NULL };
 
 	return history_main(tests);
 }

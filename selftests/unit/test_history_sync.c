@@ -7,16 +7,16 @@ static void test_unseen(void)
 	static const struct {
 		const char *name;
 		bool prev, blocking, prev_blocking, updown;
-		int64_t age;		/* row older than the first listing by */
-		enum child_state state;	/* as listed in the last one; -1: not */
+		int64_t age; /* row older than the first listing by */
+		enum child_state state; /* as listed in the last one; -1: not */
 		uint32_t spi;
 		enum sa_end want;
 	} t[] = {
 		{ "one non-blocking listing", .age = 1, .state = -1, .want = END_NONE },
 		{ "one blocking listing", .blocking = true, .age = 1, .state = -1,
 		  .want = END_UNSEEN },
-		{ "blocking, but begun when the row was new", .blocking = true, .age = 0, .state = -1,
-		  .want = END_NONE },
+		{ "blocking, but begun when the row was new", .blocking = true, .age = 0,
+		  .state = -1, .want = END_NONE },
 		{ "two non-blocking", .prev = true, .age = 1, .state = -1, .want = END_UNSEEN },
 		{ "two, an IKE_SA came or went between", .prev = true, .updown = true, .age = 1,
 		  .state = -1, .want = END_NONE },
@@ -34,8 +34,8 @@ static void test_unseen(void)
 		  .spi = 0x71, .want = END_REKEYED },
 		{ "listed as REKEYING", .blocking = true, .age = 1, .state = CHILD_REKEYING,
 		  .spi = 0x71, .want = END_NONE },
-		{ "listed in passing, without SPI", .blocking = true, .age = 1, .state = CHILD_OTHER,
-		  .spi = 0, .want = END_NONE },
+		{ "listed in passing, without SPI", .blocking = true, .age = 1,
+		  .state = CHILD_OTHER, .spi = 0, .want = END_NONE },
 		{ "only another SPI listed", .blocking = true, .age = 1, .state = CHILD_INSTALLED,
 		  .spi = 0x72, .want = END_UNSEEN },
 	};
@@ -105,9 +105,9 @@ static void test_revive(void)
 		enum sa_end end;
 		bool revived;
 	} t[] = {
-		{ END_UNSEEN, true }, { END_OPERATOR, true }, { END_DELETED_LOCAL, true },
-		{ END_DELETED_PEER, true }, { END_GAVE_UP, true }, { END_INACTIVITY, true },
-		{ END_DAEMON_LOST, true }, { END_REPLACED, true }, { END_REKEYED, false },
+		{ END_UNSEEN, true },	    { END_OPERATOR, true }, { END_DELETED_LOCAL, true },
+		{ END_DELETED_PEER, true }, { END_GAVE_UP, true },  { END_INACTIVITY, true },
+		{ END_DAEMON_LOST, true },  { END_REPLACED, true }, { END_REKEYED, false },
 		{ END_KERNEL_LOST, false }, { END_EXPIRED, false },
 	};
 	const char *dir = new_dir();
@@ -133,12 +133,14 @@ static void test_revive(void)
 		clock_ms += 100;
 		s.l.ended = clock_ms;
 		hist_sync(h, NULL, &s.l, clock_ms);
-		snprintf(name, sizeof(name), "%s, and a listing begun before it", end_name(t[i].end));
+		snprintf(name, sizeof(name), "%s, and a listing begun before it",
+			 end_name(t[i].end));
 		ktap_end(name, t[i].end, end_of(h, spi));
 		listing_begin(&s, "gw");
 		listing_add(&s, "net", spi, 20);
 		hist_sync(h, NULL, &s.l, clock_ms);
-		snprintf(name, sizeof(name), "%s, and a listing begun after it", end_name(t[i].end));
+		snprintf(name, sizeof(name), "%s, and a listing begun after it",
+			 end_name(t[i].end));
 		ktap_end(name, t[i].revived ? END_NONE : t[i].end, end_of(h, spi));
 		hist_lookup(h, spi, ESP, &sa);
 		ktap_int("it is the same row", id, sa.id);
@@ -183,7 +185,7 @@ static void test_rekey(void)
 	clock_ms += 100;
 	listing_begin(&s, "gw");
 	listing_add(&s, "net", 0x81, 1)->state = CHILD_REKEYED;
-	listing_add(&s, "net", 0x82, 0)->local_ts = (char *)(uintptr_t)"10.9.0.0/16";
+	listing_add(&s, "net", 0x82, 0)->local_ts = text("10.9.0.0/16");
 	s.l.blocking = true;
 	hist_sync(h, NULL, &s.l, clock_ms);
 	h = reopen(h, dir);
@@ -250,7 +252,8 @@ static void test_duplicates(void)
 	clock_ms += 100;
 	hist_daemon_lost(h, true, clock_ms + 5000);
 	ktap_int("both children lost with the daemon", 2, hist_should_be_up(h, "gw", collect, all));
-	ktap_ok(strstr(all, "net:91 ") && strstr(all, "net2:93 "), "by the SA that ended last: %s", all);
+	ktap_ok(strstr(all, "net:91 ") && strstr(all, "net2:93 "), "by the SA that ended last: %s",
+		all);
 	h = reopen(h, dir);
 	ktap_int("the same after a restart", 2, hist_should_be_up(h, "gw", NULL, NULL));
 	hist_close(h);
@@ -350,10 +353,10 @@ static void test_nothing(void)
 
 int main(void)
 {
-	static void (*const tests[])(void) = {
-		test_unseen, test_either, test_restart, test_revive, test_rekey, test_duplicates,
-		test_reuse, test_moves, test_nothing, NULL
-	};
+	static const history_test tests[] = { test_unseen, test_either, test_restart,
+					      test_revive, test_rekey,	test_duplicates,
+					      test_reuse,  test_moves,	test_nothing,
+					      NULL };
 
 	return history_main(tests);
 }

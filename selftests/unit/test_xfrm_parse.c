@@ -48,10 +48,13 @@ static struct xfrm_usersa_info info(int family)
 /* As the kernel sends a whole SA: key, counters, mark, interface, encapsulation. */
 static void put_attrs(struct build *m)
 {
-	struct { struct xfrm_algo_aead a; char key[36]; } aead = { { "rfc4106(gcm(aes))", 288, 128 },
-		"0123456789abcdef0123456789abcdef" };
-	struct xfrm_encap_tmpl encap = { .encap_type = 2, .encap_sport = htons(4500),
-		.encap_dport = htons(30001) };
+	struct {
+		struct xfrm_algo_aead a;
+		char key[36];
+	} aead = { { "rfc4106(gcm(aes))", 288, 128 }, "0123456789abcdef0123456789abcdef" };
+	struct xfrm_encap_tmpl encap = { .encap_type = 2,
+					 .encap_sport = htons(4500),
+					 .encap_dport = htons(30001) };
 	struct xfrm_mark mark = { 0x11, 0xff };
 	uint32_t if_id = 42, unknown = 0xdeadbeef;
 	uint64_t used = 5;
@@ -81,9 +84,10 @@ static void check_whole(const char *name, const struct xfrm_msg *m, int family)
 {
 	char what[128];
 
-#define IS(expr, want) do { \
+#define IS(expr, want)                                               \
+	do {                                                         \
 		snprintf(what, sizeof(what), "%s: %s", name, #expr); \
-		ktap_int(what, want, (long long)(expr)); \
+		ktap_int(what, want, (long long)(expr));             \
 	} while (0)
 	IS(m->sa.src.family, family);
 	IS(m->sa.src.addr[0], 0x11);
@@ -238,8 +242,8 @@ static void test_truncated(void)
 static void test_noise(void)
 {
 	static const uint16_t types[] = {
-		XFRM_MSG_NEWSA, XFRM_MSG_DELSA, XFRM_MSG_UPDSA, XFRM_MSG_EXPIRE, XFRM_MSG_FLUSHSA,
-		XFRM_MSG_MIGRATE,
+		XFRM_MSG_NEWSA,	 XFRM_MSG_DELSA,   XFRM_MSG_UPDSA,
+		XFRM_MSG_EXPIRE, XFRM_MSG_FLUSHSA, XFRM_MSG_MIGRATE,
 	};
 	unsigned int seed = 1, i, k;
 	struct xfrm_msg msg;

@@ -18,16 +18,16 @@
 #include "err.h"
 #include "parse.h"
 
-#define NAME_MAX_LEN	127
-#define KEYS_MAX	32
+#define NAME_MAX_LEN 127
+#define KEYS_MAX 32
 
 /* The file being read: libconfuse's callbacks take no argument of ours. */
 static struct {
 	const char *path;
 	struct conf *conf;
-	char *err;			/* the first error */
+	char *err; /* the first error */
 	bool given[KEYS_MAX];
-	const cfg_opt_t *last_mode;	/* of the last connection that has one */
+	const cfg_opt_t *last_mode; /* of the last connection that has one */
 } cur;
 
 /* ---- names that were perhaps meant ---- */
@@ -94,19 +94,19 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
 	vsnprintf(msg, sizeof(msg), format, ap);
 	if (is_unknown_key(msg, name)) {
 		near = nearest(name, in_connection);
-		cur.err = conf_error("%s:%d: unknown key \"%s\"%s%s%s%s%s", cur.path, cfg->line, name,
-			       in_connection ? " in a connection" : "",
-			       near ? ": did you mean \"" : "", near ? near : "",
-			       near ? "\"?" : "",
-			       near ? "" : ": invspid.conf(5) lists all keys");
+		cur.err = conf_error("%s:%d: unknown key \"%s\"%s%s%s%s%s", cur.path, cfg->line,
+				     name, in_connection ? " in a connection" : "",
+				     near ? ": did you mean \"" : "", near ? near : "",
+				     near ? "\"?" : "",
+				     near ? "" : ": invspid.conf(5) lists all keys");
 		return;
 	}
-	if (format[0] == '%' && format[1] == 's' && !format[2]) {	/* refuse() */
+	if (format[0] == '%' && format[1] == 's' && !format[2]) { /* refuse() */
 		cur.err = conf_error("%s:%d: %s", cur.path, cfg->line, msg);
 		return;
 	}
 	cur.err = conf_error("%s:%d: %s: want KEY = VALUE, or connection \"NAME\" { mode = MODE }",
-		       cur.path, cfg->line, msg);
+			     cur.path, cfg->line, msg);
 }
 
 static int refuse(cfg_t *cfg, const char *what)
@@ -120,16 +120,15 @@ static int refuse(cfg_t *cfg, const char *what)
 static int take_path(char **member, const struct conf_key *key, const char *value,
 		     struct invspi_err *err)
 {
-	size_t max = key->kind == CONF_SOCKET ? sizeof(((struct sockaddr_un *)0)->sun_path) :
-						PATH_MAX;
+	size_t max =
+		key->kind == CONF_SOCKET ? sizeof(((struct sockaddr_un *)0)->sun_path) : PATH_MAX;
 	char *copy;
 
 	/* As strongSwan's own configuration writes it. */
 	if (key->kind == CONF_SOCKET && !strncmp(value, "unix://", 7))
 		value += 7;
 	if (value[0] != '/')
-		return invspi_err_set(err, EINVAL,
-				      "bad %s \"%s\": want an absolute path, one that begins with /",
+		return invspi_err_set(err, EINVAL, "bad %s \"%s\": want a path that begins with /",
 				      key->name, value);
 	if (strlen(value) >= max)
 		return invspi_err_set(err, ERANGE, "%s \"%.40s...\" is too long: at most %zu bytes",
@@ -149,8 +148,8 @@ static int take_word(const char *name, const char *value, const char *const *wor
 	int i = parse_keyword(value, name, words, err);
 
 	if (i >= 0 && strcmp(words[i], value))
-		return invspi_err_set(err, EINVAL, "unknown %s \"%s\": did you mean \"%s\"?",
-				      name, value, words[i]);
+		return invspi_err_set(err, EINVAL, "unknown %s \"%s\": did you mean \"%s\"?", name,
+				      value, words[i]);
 	return i;
 }
 
@@ -199,7 +198,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 	for (i = 0; strcmp(conf_keys[i].name, opt->name); i++)
 		;
 	if (cur.given[i]) {
-		snprintf(again, sizeof(again), "%s is given twice: keep one of the lines", opt->name);
+		snprintf(again, sizeof(again), "%s is given twice: keep one of the lines",
+			 opt->name);
 		return refuse(cfg, again);
 	}
 	cur.given[i] = true;
@@ -267,9 +267,9 @@ static int check_whole(const struct conf *c)
 {
 	if (c->limits.backoff_min_ms <= c->limits.backoff_max_ms)
 		return 0;
-	cur.err = conf_error("%s: backoff_min_ms (%lld) is more than backoff_max_ms (%lld): raise the latter",
-		       cur.path, (long long)c->limits.backoff_min_ms,
-		       (long long)c->limits.backoff_max_ms);
+	cur.err = conf_error("%s: backoff_min_ms (%lld) exceeds backoff_max_ms (%lld)", cur.path,
+			     (long long)c->limits.backoff_min_ms,
+			     (long long)c->limits.backoff_max_ms);
 	return -1;
 }
 
@@ -277,7 +277,7 @@ static int parse_text(struct conf *c, const char *buf)
 {
 	cfg_opt_t conn_opts[] = { CFG_STR("mode", NULL, CFGF_NONE), CFG_END() };
 	cfg_opt_t opts[KEYS_MAX + 2], conn = CFG_SEC("connection", conn_opts,
-				CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+						     CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	cfg_opt_t key = CFG_STR(NULL, NULL, CFGF_NONE), end = CFG_END();
 	size_t i;
 	cfg_t *cfg;

@@ -18,18 +18,18 @@ struct conf_conn {
 
 /* Keys of the file are named as the members; see conf_keys[] for bounds. */
 struct conf {
-	char *vici;		/* VICI socket, NULL = stock places */
-	char *control;		/* /run/invspid.sock */
-	char *state;		/* /var/lib/invspid */
+	char *vici; /* VICI socket, NULL = stock places */
+	char *control; /* /run/invspid.sock */
+	char *state; /* /var/lib/invspid */
 	enum mode mode;
-	int log_level;		/* LOG_ERR to LOG_DEBUG */
+	int log_level; /* LOG_ERR to LOG_DEBUG */
 	struct limits limits;
-	int64_t settle_ms;	/* 1000 */
-	int64_t listing_gap_ms;	/* 300: between two listings that prove absence */
-	int64_t request_timeout_ms;	/* 2000 */
-	int64_t initiate_delay_ms;	/* 300: at most, at random */
-	int64_t initiate_timeout_ms;	/* 5000 */
-	int64_t poll_ms;	/* 30000: slow timer */
+	int64_t settle_ms; /* 1000 */
+	int64_t listing_gap_ms; /* 300: between two listings that prove absence */
+	int64_t request_timeout_ms; /* 2000 */
+	int64_t initiate_delay_ms; /* 300: at most, at random */
+	int64_t initiate_timeout_ms; /* 5000 */
+	int64_t poll_ms; /* 30000: slow timer */
 	struct conf_conn *conn;
 	size_t nconn;
 };

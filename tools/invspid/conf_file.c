@@ -12,7 +12,7 @@
 #include "conf_int.h"
 #include "fmt.h"
 
-#define FILE_MAX	(1 << 20)
+#define FILE_MAX (1 << 20)
 
 char *conf_error(const char *format, ...)
 {
@@ -66,7 +66,7 @@ static void clean(char *buf)
  */
 struct scan {
 	const char *path;
-	int line, open_line;	/* open_line: of the outermost { */
+	int line, open_line; /* open_line: of the outermost { */
 	int depth;
 };
 
@@ -100,8 +100,8 @@ static char *blank_comment(struct scan *s, char *p, char **err)
 	}
 	end = strstr(p + 2, "*/");
 	if (!end) {
-		*err = conf_error("%s:%d: the comment that begins here has no end: add */",
-				  s->path, line);
+		*err = conf_error("%s:%d: the comment that begins here has no end: add */", s->path,
+				  line);
 		return NULL;
 	}
 	for (; p < end + 2; p++) {
@@ -160,10 +160,10 @@ static char *read_open(const char *path, int fd, char **err)
 
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		*err = conf_error("%s is %s: want a file", path,
-			    S_ISDIR(st.st_mode) ? "a directory" : "not a regular file");
+				  S_ISDIR(st.st_mode) ? "a directory" : "not a regular file");
 		return NULL;
 	}
-	if (st.st_mode & S_IWOTH) {
+	if (st.st_mode & 0002) {
 		*err = conf_error("%s can be written to by anyone: run `chmod o-w %s`", path, path);
 		return NULL;
 	}
@@ -202,8 +202,8 @@ char *conf_read(const char *path, char **err)
 	char *buf;
 
 	if (fd < 0) {
-		*err = conf_error("cannot read %s: %s%s", path, strerror(errno), errno == ENOENT ?
-			    ": create it, or leave the option out to use the defaults" : "");
+		*err = conf_error("cannot read %s: %s%s", path, strerror(errno),
+				  errno == ENOENT ? ": without -c the defaults are used" : "");
 		return NULL;
 	}
 	buf = read_open(path, fd, err);

@@ -5,8 +5,8 @@
 
 #include "conf.h"
 
-extern const char *const conf_modes[];	/* by enum mode */
-extern const char *const conf_levels[];	/* from LOG_ERR on */
+extern const char *const conf_modes[]; /* by enum mode */
+extern const char *const conf_levels[]; /* from LOG_ERR on */
 
 /* Text for conf_load()'s @err: malloc'd, control bytes escaped. */
 char *conf_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

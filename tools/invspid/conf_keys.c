@@ -13,18 +13,31 @@ const char *const conf_modes[] = {
 
 const char *const conf_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 
-#define SECOND	1000ull
-#define MINUTE	(60 * SECOND)
-#define HOUR	(60 * MINUTE)
-#define DAY	(24 * HOUR)
+#define SECOND 1000ull
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
 
-#define TEXT(n, k, def)	{ #n, k, offsetof(struct conf, n), 0, 0, 0, def }
-#define WORD(n, k, def)	{ #n, k, offsetof(struct conf, n), 0, 0, def, NULL }
-#define MS(n, def, lo, hi)	{ #n, CONF_MS, offsetof(struct conf, n), lo, hi, def, NULL }
-#define LIMIT_MS(n, def, lo, hi) \
-	{ #n, CONF_MS, offsetof(struct conf, limits.n), lo, hi, def, NULL }
-#define LIMIT(n, def, lo, hi) \
-	{ #n, CONF_COUNT, offsetof(struct conf, limits.n), lo, hi, def, NULL }
+#define TEXT(n, k, def)                                       \
+	{                                                     \
+#n, k, offsetof(struct conf, n), 0, 0, 0, def \
+	}
+#define WORD(n, k, def)                                          \
+	{                                                        \
+#n, k, offsetof(struct conf, n), 0, 0, def, NULL \
+	}
+#define MS(n, def, lo, hi)                                               \
+	{                                                                \
+#n, CONF_MS, offsetof(struct conf, n), lo, hi, def, NULL \
+	}
+#define LIMIT_MS(n, def, lo, hi)                                                \
+	{                                                                       \
+#n, CONF_MS, offsetof(struct conf, limits.n), lo, hi, def, NULL \
+	}
+#define LIMIT(n, def, lo, hi)                                                      \
+	{                                                                          \
+#n, CONF_COUNT, offsetof(struct conf, limits.n), lo, hi, def, NULL \
+	}
 
 const struct conf_key conf_keys[] = {
 	TEXT(vici, CONF_SOCKET, NULL),

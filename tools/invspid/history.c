@@ -19,8 +19,8 @@
 #include "history_int.h"
 #include "log.h"
 
-#define RECLASSIFY_MS	2000	/* deletions so shortly before the daemon's end are part of it */
-#define CORRECT_MS	10000	/* so long a more telling cause may follow */
+#define RECLASSIFY_MS 2000 /* deletions so shortly before the daemon's end are part of it */
+#define CORRECT_MS 10000 /* so long a more telling cause may follow */
 
 static int64_t boot_ms(void)
 {
@@ -148,10 +148,12 @@ static struct history *hist_alloc(const char *dir, const struct hist_env *env)
 		return NULL;
 	}
 	h->env = *env;
-	h->lock_fd = h->w.flag_fd = -1;
+	h->lock_fd = -1;
+	h->w.flag_fd = -1;
 	h->next_id = 1;
 	h->ended_last = &h->ended;
-	h->reaped_at = h->heartbeat_at = LONG_AGO;
+	h->reaped_at = LONG_AGO;
+	h->heartbeat_at = LONG_AGO;
 	h->w.last = &h->w.first;
 	(void)!getrandom(&h->seed, sizeof(h->seed), GRND_NONBLOCK);
 	pthread_mutex_init(&h->w.lock, NULL);
@@ -209,7 +211,8 @@ struct history *hist_open_env(const char *dir, const struct hist_env *env, char 
 	if (!ret)
 		ret = take_lock(h);
 	if (ret == -EWOULDBLOCK) {
-		*err = text("the state directory %s is in use by another invspid: stop that one, or give this one a directory of its own with --state DIR", dir);
+		*err = text("%s is in use by another invspid: stop that one, or use --state DIR",
+			    dir);
 		hist_free(h);
 		return NULL;
 	}
@@ -228,8 +231,9 @@ struct history *hist_open_env(const char *dir, const struct hist_env *env, char 
 		writer_stop(h);
 		db_close(h);
 		forget_all(h);
-		writer_error(&h->w, ret, "%s cannot be used: %s: the history is kept in memory only",
-			     h->w.path, ret == -EUCLEAN ? "corrupt" : strerror(-ret));
+		writer_error(&h->w, ret,
+			     "%s cannot be used: %s: the history is kept in memory only", h->w.path,
+			     ret == -EUCLEAN ? "corrupt" : strerror(-ret));
 	}
 	return h;
 }
@@ -347,8 +351,7 @@ static bool may_correct(const struct history *h, const struct row *row, enum sa_
 	if (telling(end) <= telling(row->sa.end))
 		return false;
 	/* The daemon may go on with an SA that the kernel has lost for long. */
-	return row->sa.end == END_KERNEL_LOST ||
-	       row->sa.ended_at >= hist_in(h, now) - CORRECT_MS;
+	return row->sa.end == END_KERNEL_LOST || row->sa.ended_at >= hist_in(h, now) - CORRECT_MS;
 }
 
 void hist_end(struct history *h, uint32_t spi, uint8_t proto, enum sa_end end, int64_t now)
@@ -376,9 +379,11 @@ static struct row *successor(struct history *h, const struct row *old, uint32_t 
 	sa.spi = spi;
 	sa.rekeyed_from = old->sa.spi;
 	sa.rekeyed_to = 0;
-	sa.installed_at = sa.last_alive = hist_in(h, now);
+	sa.installed_at = hist_in(h, now);
+	sa.last_alive = sa.installed_at;
 	sa.end = END_NONE;
-	sa.ended_at = sa.ended_wall = 0;
+	sa.ended_at = 0;
+	sa.ended_wall = 0;
 	row = row_new(h, &sa);
 	if (!row || row_insert(h, row)) {
 		row_free(row);
@@ -390,21 +395,21 @@ static struct row *successor(struct history *h, const struct row *old, uint32_t 
 
 void hist_rekey(struct history *h, uint32_t spi_old, uint32_t spi_new, uint8_t proto, int64_t now)
 {
-	struct row *old = row_by_spi(h, spi_old, proto), *new = row_by_spi(h, spi_new, proto);
+	struct row *old = row_by_spi(h, spi_old, proto), *next = row_by_spi(h, spi_new, proto);
 
 	touch(h, now);
 	if (old) {
 		old->sa.rekeyed_to = spi_new;
 		if (old->sa.end == END_NONE || may_correct(h, old, END_REKEYED, now))
-			row_end(h, old, END_REKEYED, old->sa.end == END_NONE ?
-				hist_in(h, now) : old->sa.ended_at);
+			row_end(h, old, END_REKEYED,
+				old->sa.end == END_NONE ? hist_in(h, now) : old->sa.ended_at);
 		else
 			write_row(h, old, false);
 	}
-	if (new && new->sa.end == END_NONE) {
-		new->sa.rekeyed_from = spi_old;
+	if (next && next->sa.end == END_NONE) {
+		next->sa.rekeyed_from = spi_old;
 	} else if (old) {
-		new = successor(h, old, spi_new, now);
+		next = successor(h, old, spi_new, now);
 	} else {
 		/* The listing that tells of it is still to come. */
 		h->lineage[h->lineage_next].old = spi_old;
@@ -413,8 +418,8 @@ void hist_rekey(struct history *h, uint32_t spi_old, uint32_t spi_new, uint8_t p
 		h->lineage_next = (h->lineage_next + 1) % HIST_LINEAGES;
 		return;
 	}
-	if (new)
-		write_row(h, new, true);
+	if (next)
+		write_row(h, next, true);
 }
 
 /* ---- questions ---- */

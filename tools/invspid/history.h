@@ -29,26 +29,26 @@ struct history;
 /* One inbound SA. Strings belong to the history, valid until the next call. */
 struct hist_sa {
 	int64_t id;
-	uint32_t spi;		/* inbound, host order */
+	uint32_t spi; /* inbound, host order */
 	uint8_t proto;
 	const char *conn, *child;
 	const char *local_id, *remote_id;
 	struct ike_addr local, remote;
-	uint16_t local_port, remote_port;	/* IKE's, 4500 if NAT-T */
+	uint16_t local_port, remote_port; /* IKE's, 4500 if NAT-T */
 	bool encap;
 	uint32_t reqid, if_id, mark, mark_mask;
 	const char *mode, *algs, *local_ts, *remote_ts;
-	uint32_t rekeyed_from, rekeyed_to;	/* SPIs, 0 if none */
+	uint32_t rekeyed_from, rekeyed_to; /* SPIs, 0 if none */
 	int64_t installed_at, last_alive;
 	enum sa_end end;
-	int64_t ended_at;	/* 0 while alive */
-	int64_t ended_wall;	/* Unix ms */
+	int64_t ended_at; /* 0 while alive */
+	int64_t ended_wall; /* Unix ms */
 };
 
 struct hist_hold {
-	const char *conn;	/* "all" for all */
+	const char *conn; /* "all" for all */
 	const char *reason;
-	int64_t since_wall, until_wall;	/* Unix ms; until 0 = for ever */
+	int64_t since_wall, until_wall; /* Unix ms; until 0 = for ever */
 };
 
 /**
@@ -67,7 +67,7 @@ struct hist_hold {
  * is one.
  */
 struct history *hist_open(const char *dir, char **err);
-void hist_close(struct history *h);	/* flushes; NULL is fine */
+void hist_close(struct history *h); /* flushes; NULL is fine */
 
 /* Waits until all is on disk or was tried; 0 or -errno. Else it takes up to 100 ms. */
 int hist_flush(struct history *h);
@@ -170,6 +170,7 @@ struct hist_action {
 	int64_t first_drop, verdict, acted, first_new;
 	int64_t wall;
 };
+
 void hist_action(struct history *h, const struct hist_action *a);
 
 /**
@@ -181,8 +182,9 @@ void hist_action(struct history *h, const struct hist_action *a);
  * 10,000, -ENOMEM: no hold; other -errno: it holds, but could not be saved.
  */
 int hist_hold_add(struct history *h, const char *conn, int64_t seconds, const char *reason);
-int hist_hold_del(struct history *h, const char *conn);	/* likewise; -ENOENT: there is none */
-bool hist_held(struct history *h, const char *conn);	/* that one, or "all" */
-int hist_hold_each(struct history *h, void (*cb)(void *arg, const struct hist_hold *hold), void *arg);
+int hist_hold_del(struct history *h, const char *conn); /* likewise; -ENOENT: there is none */
+bool hist_held(struct history *h, const char *conn); /* that one, or "all" */
+int hist_hold_each(struct history *h, void (*cb)(void *arg, const struct hist_hold *hold),
+		   void *arg);
 
 #endif

@@ -16,8 +16,8 @@
 #include "history_db.h"
 #include "log.h"
 
-#define APPLICATION_ID	0x69767370	/* "ivsp": tells ours from other files of SQLite */
-#define SCHEMA_VERSION	1
+#define APPLICATION_ID 0x69767370 /* "ivsp": tells ours from other files of SQLite */
+#define SCHEMA_VERSION 1
 
 static const char schema[] =
 	"BEGIN IMMEDIATE;"
@@ -124,12 +124,15 @@ static int open_one(const char *path, sqlite3 **db)
 /* Whether all tables have the columns that we read and write. */
 static bool has_tables(sqlite3 *db)
 {
-	return sqlite3_exec(db, "SELECT " SA_COLUMNS " FROM sa LIMIT 0;"
-			    "SELECT conn, child, spi, src, grade, action, outcome, first_drop, verdict,"
-			    " acted, first_new, wall FROM action LIMIT 0;"
-			    "SELECT conn, reason, since, until, since_wall, until_wall FROM hold LIMIT 0;"
-			    "SELECT boot_id, base, last, last_alive, daemon_pid, daemon_start FROM meta"
-			    " LIMIT 0", NULL, NULL, NULL) == SQLITE_OK;
+	static const char sql[] =
+		"SELECT " SA_COLUMNS " FROM sa LIMIT 0;"
+		"SELECT conn, child, spi, src, grade, action, outcome, first_drop, verdict,"
+		" acted, first_new, wall FROM action LIMIT 0;"
+		"SELECT conn, reason, since, until, since_wall, until_wall FROM hold LIMIT 0;"
+		"SELECT boot_id, base, last, last_alive, daemon_pid, daemon_start FROM meta"
+		" LIMIT 0";
+
+	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
 /* The whole set up of a file that is new, or ours and whole. -EUCLEAN: neither. */
@@ -139,9 +142,11 @@ static int set_up(sqlite3 *db, const char **why)
 
 	*why = "corrupt";
 	/* FULL: an end by the operator must survive a power loss. */
-	rc = sqlite3_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+	rc = sqlite3_exec(db,
+			  "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 			  "PRAGMA journal_size_limit = 4194304;"
-			  "PRAGMA max_page_count = 16384", NULL, NULL, NULL);
+			  "PRAGMA max_page_count = 16384",
+			  NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
 		return db_errno(rc);
 	if (!ask(db, "SELECT count(*) FROM sqlite_master")) {
@@ -238,8 +243,10 @@ static int load_meta(struct history *h, sqlite3 *db)
 	sqlite3_stmt *stmt;
 	int rc;
 
-	rc = sqlite3_prepare_v2(db, "SELECT boot_id, base, last, last_alive, daemon_pid,"
-				" daemon_start FROM meta", -1, &stmt, NULL);
+	rc = sqlite3_prepare_v2(db,
+				"SELECT boot_id, base, last, last_alive, daemon_pid,"
+				" daemon_start FROM meta",
+				-1, &stmt, NULL);
 	if (rc != SQLITE_OK)
 		return db_errno(rc);
 	rc = sqlite3_step(stmt);
@@ -305,8 +312,10 @@ static int load_holds(struct history *h, sqlite3 *db)
 	sqlite3_stmt *stmt;
 	int rc, ret = 0;
 
-	rc = sqlite3_prepare_v2(db, "SELECT conn, reason, since, until, since_wall, until_wall"
-				" FROM hold", -1, &stmt, NULL);
+	rc = sqlite3_prepare_v2(db,
+				"SELECT conn, reason, since, until, since_wall, until_wall"
+				" FROM hold",
+				-1, &stmt, NULL);
 	if (rc != SQLITE_OK)
 		return db_errno(rc);
 	while (!ret && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -356,7 +365,8 @@ static int load(struct history *h, sqlite3 *db)
 	/* Of each child all that are alive, or else the one that ended last. */
 	ret = load_rows(h, db, "SELECT " SA_COLUMNS " FROM sa WHERE cause = 0 ORDER BY id");
 	if (!ret)
-		ret = load_rows(h, db, "WITH newest AS (SELECT conn, child, max(ord) AS ord FROM sa"
+		ret = load_rows(h, db,
+				"WITH newest AS (SELECT conn, child, max(ord) AS ord FROM sa"
 				" GROUP BY conn, child) SELECT " SA_COLUMNS " FROM newest"
 				" JOIN sa USING (conn, child, ord) WHERE cause <> 0 ORDER BY ord");
 	if (!ret)
@@ -376,7 +386,8 @@ static void check_flag(struct history *h)
 
 	if (pread(h->lock_fd, &flag, 1, 0) != 1 || flag != '1')
 		return;
-	log_warn("history: the last writes before the end of the previous process failed: what was alive then is not taken to be still wanted");
+	log_warn("history: the previous process could not write its last changes;");
+	log_warn("history: what was alive then is not brought back by itself");
 	h->w.flag = true;
 }
 
@@ -393,7 +404,8 @@ int db_open(struct history *h)
 		ret = db_errno(open_one(w->path, &h->rdb));
 	if (!ret) {
 		sqlite3_exec(h->rdb, "PRAGMA query_only = 1", NULL, NULL, NULL);
-		rc = sqlite3_prepare_v3(h->rdb, "SELECT " SA_COLUMNS " FROM sa"
+		rc = sqlite3_prepare_v3(h->rdb,
+					"SELECT " SA_COLUMNS " FROM sa"
 					" WHERE spi = ?1 AND proto = ?2 ORDER BY id DESC LIMIT 1",
 					-1, SQLITE_PREPARE_PERSISTENT, &h->by_spi, NULL);
 		ret = db_errno(rc);

@@ -6,10 +6,10 @@
 #include "history_int.h"
 
 /* All columns, in the order of sa_bind() and sa_read(). */
-#define SA_COLUMNS \
-	"id, ord, spi, proto, conn, child, local_id, remote_id, local, remote, " \
+#define SA_COLUMNS                                                                    \
+	"id, ord, spi, proto, conn, child, local_id, remote_id, local, remote, "      \
 	"local_port, remote_port, encap, reqid, if_id, mark, mark_mask, mode, algs, " \
-	"local_ts, remote_ts, rekeyed_from, rekeyed_to, installed, last_alive, " \
+	"local_ts, remote_ts, rekeyed_from, rekeyed_to, installed, last_alive, "      \
 	"cause, ended, ended_wall"
 #define SA_COLUMN_COUNT 28
 

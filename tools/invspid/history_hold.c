@@ -10,8 +10,8 @@
 
 #include "history_int.h"
 
-#define HOLDS_MAX	10000
-#define SAVE_MS		2000	/* how long the operator may have to wait for the disk */
+#define HOLDS_MAX 10000
+#define SAVE_MS 2000 /* how long the operator may have to wait for the disk */
 
 static void hold_free(struct hold *hold)
 {
@@ -95,8 +95,10 @@ static size_t find(const struct history *h, const char *conn)
 int hist_hold_add(struct history *h, const char *conn, int64_t seconds, const char *reason)
 {
 	struct hold hold = {
-		.conn = (char *)(uintptr_t)conn, .reason = (char *)(uintptr_t)reason,
-		.since = hist_in(h, h->env.boot_ms()), .since_wall = h->env.wall_ms(),
+		.conn = (char *)(uintptr_t)conn,
+		.reason = (char *)(uintptr_t)reason,
+		.since = hist_in(h, h->env.boot_ms()),
+		.since_wall = h->env.wall_ms(),
 	};
 	size_t at = find(h, conn);
 	int ret;

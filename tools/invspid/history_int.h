@@ -27,12 +27,12 @@
 
 #include "history.h"
 
-#define HIST_QUOTA	4096			/* rows of one connection */
-#define HIST_AGE_MS	(30LL * 86400 * 1000)
-#define HIST_SIZE	(64LL << 20)
-#define HIST_MEMORY_ROWS 16384			/* ended rows, if there is no file */
-#define HIST_QUEUE_MAX	65536
-#define HIST_ORD_ALIVE	(INT64_MAX / 2)		/* + id: newer than all that have ended */
+#define HIST_QUOTA 4096 /* rows of one connection */
+#define HIST_AGE_MS (30LL * 86400 * 1000)
+#define HIST_SIZE (64LL << 20)
+#define HIST_MEMORY_ROWS 16384 /* ended rows, if there is no file */
+#define HIST_QUEUE_MAX 65536
+#define HIST_ORD_ALIVE (INT64_MAX / 2) /* + id: newer than all that have ended */
 
 /**
  * struct hist_env - what a test may replace
@@ -83,7 +83,7 @@ struct kid {
 
 struct hold {
 	char *conn, *reason;
-	int64_t since, until;		/* history's clock; until 0 = for ever */
+	int64_t since, until; /* history's clock; until 0 = for ever */
 	int64_t since_wall, until_wall;
 };
 
@@ -92,21 +92,21 @@ enum op_type { OP_ROW, OP_ACTION, OP_HOLD_ADD, OP_HOLD_DEL };
 struct op {
 	struct op *next;
 	enum op_type type;
-	struct row *row;	/* whose it is; the writer only hands it back */
-	bool fresh;		/* first write of the row */
+	struct row *row; /* whose it is; the writer only hands it back */
+	bool fresh; /* first write of the row */
 	int64_t ord;
 	struct hist_sa sa;
 	struct hist_action action;
 	struct hold hold;
-	char *strings;		/* all strings of the above */
+	char *strings; /* all strings of the above */
 };
 
 /* One line of the file's own state. */
 struct hist_meta {
 	char boot_id[64];
-	int64_t base;		/* of this boot */
-	int64_t last;		/* history's clock when last written */
-	int64_t last_alive;	/* when the daemon was last seen alive */
+	int64_t base; /* of this boot */
+	int64_t last; /* history's clock when last written */
+	int64_t last_alive; /* when the daemon was last seen alive */
 	int64_t daemon_pid, daemon_start;
 };
 
@@ -126,7 +126,7 @@ struct writer {
 	pthread_t thread;
 	bool open, running;
 	sqlite3 *db;
-	sqlite3_stmt *stmt[8];
+	struct sqlite3_stmt *stmt[8];
 	unsigned int since_prune;
 	char *path;
 	int flag_fd;
@@ -142,32 +142,35 @@ struct writer {
 	char error[256];
 };
 
-#define HIST_BUCKETS	8192
-#define HIST_BLOOM_BITS	(1u << 21)
-#define HIST_LINEAGES	16
+#define HIST_BUCKETS 8192
+#define HIST_BLOOM_BITS (1u << 21)
+#define HIST_LINEAGES 16
 
 struct history {
 	struct hist_env env;
 	char *dir;
 	int lock_fd;
 	struct writer w;
-	sqlite3 *rdb;		/* for reads; NULL if there is no file */
+	sqlite3 *rdb; /* for reads; NULL if there is no file */
 	sqlite3_stmt *by_spi;
-	struct row *scratch;	/* what the last look-up on disk found */
+	struct row *scratch; /* what the last look-up on disk found */
 	struct hist_meta meta;
 	int64_t next_id, ord;
 	uint32_t seed;
 	struct row *spi[HIST_BUCKETS];
 	struct kid *kid[HIST_BUCKETS], *kids;
-	struct row *ended, **ended_last;	/* oldest first */
+	struct row *ended, **ended_last; /* oldest first */
 	unsigned int nended;
 	int64_t reaped_at, heartbeat_at;
 	uint64_t syncs;
 	struct hold *hold;
 	size_t nhold;
-	struct { uint32_t old, new; uint8_t proto; } lineage[HIST_LINEAGES];
+	struct {
+		uint32_t old, new;
+		uint8_t proto;
+	} lineage[HIST_LINEAGES];
 	unsigned int lineage_next;
-	uint8_t *bloom;		/* SPIs that may be in the file */
+	uint8_t *bloom; /* SPIs that may be in the file */
 	char error[256];
 };
 
@@ -176,7 +179,7 @@ int64_t hist_in(const struct history *h, int64_t boot_ms);
 int64_t hist_out(const struct history *h, int64_t t);
 
 /* history_rows.c */
-struct row *row_new(struct history *h, const struct hist_sa *sa);	/* NULL: no memory */
+struct row *row_new(struct history *h, const struct hist_sa *sa); /* NULL: no memory */
 int row_change(struct history *h, struct row *row, const struct hist_sa *sa);
 int row_insert(struct history *h, struct row *row);
 void row_free(struct row *row);
@@ -189,10 +192,10 @@ void rows_reap(struct history *h, int64_t now);
 void rows_free(struct history *h);
 void bloom_add(struct history *h, uint32_t spi, uint8_t proto);
 bool bloom_maybe(const struct history *h, uint32_t spi, uint8_t proto);
-int hist_strings(struct hist_sa *sa, char **strings);	/* makes copies of all strings */
+int hist_strings(struct hist_sa *sa, char **strings); /* makes copies of all strings */
 
 /* history_db.c */
-int db_open(struct history *h);		/* 0, or -errno: go on without a file */
+int db_open(struct history *h); /* 0, or -errno: go on without a file */
 void db_close(struct history *h);
 struct row *db_by_spi(struct history *h, uint32_t spi, uint8_t proto);
 int db_errno(int sqlite_code);
@@ -202,7 +205,7 @@ int writer_prepare(struct history *h);
 int writer_start(struct history *h);
 void writer_stop(struct history *h);
 void write_row(struct history *h, struct row *row, bool urgent);
-int write_op(struct history *h, struct op *op, bool urgent);	/* takes @op; 0 or -errno */
+int write_op(struct history *h, struct op *op, bool urgent); /* takes @op; 0 or -errno */
 void write_meta(struct history *h);
 void write_reap(struct history *h);
 int write_wait(struct history *h, int64_t ms);

@@ -7,8 +7,8 @@
  */
 #include "history_db.h"
 
-#define SIZE_LOW_PERCENT	75
-#define ACTIONS			10000
+#define SIZE_LOW_PERCENT 75
+#define ACTIONS 10000
 
 static int run(sqlite3 *db, const char *sql, int64_t a, int64_t b)
 {
@@ -40,7 +40,7 @@ static int64_t ask(sqlite3 *db, const char *sql)
 	return v;
 }
 
-#define NOT_NEWEST \
+#define NOT_NEWEST                                            \
 	" cause <> 0 AND ord < (SELECT max(ord) FROM sa AS n" \
 	"  WHERE n.conn = sa.conn AND n.child = sa.child)"
 
@@ -65,18 +65,23 @@ int prune(struct writer *w, int64_t now, bool full)
 
 	rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = run(db, "DELETE FROM sa WHERE cause <> 0 AND ended < ?1", now - HIST_AGE_MS, 0);
+		rc = run(db, "DELETE FROM sa WHERE cause <> 0 AND ended < ?1", now - HIST_AGE_MS,
+			 0);
 	if (rc == SQLITE_OK)
-		rc = run(db, "DELETE FROM sa WHERE id IN (SELECT id FROM (SELECT id, row_number()"
+		rc = run(db,
+			 "DELETE FROM sa WHERE id IN (SELECT id FROM (SELECT id, row_number()"
 			 " OVER (PARTITION BY conn ORDER BY id DESC) AS nr FROM sa WHERE conn IN"
 			 " (SELECT conn FROM sa GROUP BY conn HAVING count(*) > ?1)) WHERE nr > ?1)"
-			 " AND" NOT_NEWEST, HIST_QUOTA, 0);
+			 " AND" NOT_NEWEST,
+			 HIST_QUOTA, 0);
 	if (rc == SQLITE_OK)
 		rc = run(db, "DELETE FROM action WHERE id <= (SELECT max(id) FROM action) - ?1",
 			 ACTIONS, 0);
 	if (rc == SQLITE_OK && (full || too_large(db)))
-		rc = run(db, "DELETE FROM sa WHERE id IN (SELECT id FROM sa WHERE" NOT_NEWEST
-			 " ORDER BY id LIMIT (SELECT count(*) / 10 + 1 FROM sa))", 0, 0);
+		rc = run(db,
+			 "DELETE FROM sa WHERE id IN (SELECT id FROM sa WHERE" NOT_NEWEST
+			 " ORDER BY id LIMIT (SELECT count(*) / 10 + 1 FROM sa))",
+			 0, 0);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 	if (rc != SQLITE_OK && !sqlite3_get_autocommit(db))

@@ -10,8 +10,8 @@
 
 #include "history_int.h"
 
-#define RECENT_MS	10000	/* the cause of an end may be corrected for so long */
-#define REAP_MS		1000
+#define RECENT_MS 10000 /* the cause of an end may be corrected for so long */
+#define REAP_MS 1000
 
 static uint32_t mix(uint32_t h)
 {
@@ -67,7 +67,7 @@ int hist_strings(struct hist_sa *sa, char **strings)
 {
 	const char **member[] = {
 		&sa->conn, &sa->child, &sa->local_id, &sa->remote_id,
-		&sa->mode, &sa->algs, &sa->local_ts, &sa->remote_ts,
+		&sa->mode, &sa->algs,  &sa->local_ts, &sa->remote_ts,
 	};
 	size_t i, len, total = 0;
 	char *p;
@@ -283,10 +283,9 @@ void rows_reap(struct history *h, int64_t now)
 	h->reaped_at = now;
 	write_reap(h);
 	while ((row = *at)) {
-		keep = row->sa.end != END_NONE &&
-		       (row->kid->last_ended == row || row->pending ||
-			row->sa.ended_at > hist_in(h, now) - RECENT_MS ||
-			(memory && h->nended <= HIST_MEMORY_ROWS));
+		keep = row->sa.end != END_NONE && (row->kid->last_ended == row || row->pending ||
+						   row->sa.ended_at > hist_in(h, now) - RECENT_MS ||
+						   (memory && h->nended <= HIST_MEMORY_ROWS));
 		if (keep) {
 			at = &row->ended_next;
 			continue;

@@ -4,8 +4,8 @@
 
 #include "history_int.h"
 
-#define HEARTBEAT_MS	10000	/* how often it is written that the daemon is alive */
-#define AGE_ERROR_MS	1000	/* the daemon tells ages in whole seconds */
+#define HEARTBEAT_MS 10000 /* how often it is written that the daemon is alive */
+#define AGE_ERROR_MS 1000 /* the daemon tells ages in whole seconds */
 
 static bool counts(const struct ike_child *c)
 {
@@ -199,8 +199,8 @@ static void mark(struct history *h, const struct ike_listing *l)
 static int64_t proof_since(const struct ike_listing *prev, const struct ike_listing *l)
 {
 	if (prev)
-		return prev->blocking || l->blocking || prev->updown == l->updown ?
-		       prev->started : LONG_AGO;
+		return prev->blocking || l->blocking || prev->updown == l->updown ? prev->started
+										  : LONG_AGO;
 	return l->blocking ? l->started : LONG_AGO;
 }
 

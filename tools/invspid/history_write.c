@@ -18,24 +18,24 @@
 #include "history_db.h"
 #include "log.h"
 
-#define BATCH_MS	100
-#define RETRY_MS	2000
-#define PRUNE_EVERY	256	/* new rows */
+#define BATCH_MS 100
+#define RETRY_MS 2000
+#define PRUNE_EVERY 256 /* new rows */
 
 enum { ST_ROW, ST_ACTION, ST_HOLD_ADD, ST_HOLD_DEL, ST_META };
 
 static const char *const statements[] = {
 	[ST_ROW] = "INSERT OR REPLACE INTO sa (" SA_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-		" ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,"
-		" ?24, ?25, ?26, ?27, ?28)",
+		   " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,"
+		   " ?24, ?25, ?26, ?27, ?28)",
 	[ST_ACTION] = "INSERT INTO action (conn, child, spi, src, grade, action, outcome,"
-		" first_drop, verdict, acted, first_new, wall)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		      " first_drop, verdict, acted, first_new, wall)"
+		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
 	[ST_HOLD_ADD] = "INSERT OR REPLACE INTO hold (conn, reason, since, until, since_wall,"
-		" until_wall) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+			" until_wall) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[ST_HOLD_DEL] = "DELETE FROM hold WHERE conn = ?1",
 	[ST_META] = "UPDATE meta SET boot_id = ?1, base = ?2, last = ?3, last_alive = ?4,"
-		" daemon_pid = ?5, daemon_start = ?6",
+		    " daemon_pid = ?5, daemon_start = ?6",
 };
 
 _Static_assert(SA_COLUMN_COUNT == 28, "as in the statement");

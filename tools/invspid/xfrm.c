@@ -24,24 +24,24 @@
 #include "xfrm_parse.h"
 #include "xfrm_query.h"
 
-#define RCVBUF		(8 << 20)	/* about 5,000 events */
-#define READS_PER_POLL	64		/* then the loop's other work gets a turn */
-#define RESYNC_MS	50		/* lets a burst of events end first */
-#define RESYNC_FAIL_MS	1000
-#define DUMP_TRIES	5
+#define RCVBUF (8 << 20) /* about 5,000 events */
+#define READS_PER_POLL 64 /* then the loop's other work gets a turn */
+#define RESYNC_MS 50 /* lets a burst of events end first */
+#define RESYNC_FAIL_MS 1000
+#define DUMP_TRIES 5
 
 struct xfrm {
 	uv_loop_t *loop;
 	struct xfrm_events ev;
 	void *arg;
 	struct mnl_socket *events;
-	uv_poll_t *poll;	/* on the heap: closed handles outlive us */
+	uv_poll_t *poll; /* on the heap: closed handles outlive us */
 	uv_timer_t *timer;
 	struct xfrm_query query, route;
 	struct mirror mirror;
 	uint64_t overruns;
 	bool overrun_told;
-	bool busy;		/* callbacks are running, or a dump */
+	bool busy; /* callbacks are running, or a dump */
 	int64_t flushed_at;
 	char buf[XFRM_BUF_SIZE] __attribute__((aligned(8)));
 };
@@ -112,8 +112,8 @@ static void on_message(struct xfrm *x, const struct nlmsghdr *nlh)
 {
 	struct xfrm_msg msg;
 
-	if (xfrm_parse(nlh->nlmsg_type, mnl_nlmsg_get_payload(nlh),
-		       mnl_nlmsg_get_payload_len(nlh), &msg)) {
+	if (xfrm_parse(nlh->nlmsg_type, mnl_nlmsg_get_payload(nlh), mnl_nlmsg_get_payload_len(nlh),
+		       &msg)) {
 		log_warn("xfrm: malformed message of type %u from the kernel", nlh->nlmsg_type);
 		resync_later(x, RESYNC_FAIL_MS);
 		return;
@@ -143,7 +143,7 @@ static void on_overrun(struct xfrm *x)
 {
 	x->overruns++;
 	if (!x->overrun_told)
-		log_warn("xfrm: the kernel has dropped SA events: reading all SAs again (told once)");
+		log_warn("xfrm: the kernel has dropped SA events: reading all SAs again");
 	x->overrun_told = true;
 	resync_later(x, RESYNC_MS);
 }
@@ -336,10 +336,12 @@ static char *why(const char *format, ...)
 	return text;
 }
 
-static int subscribe(struct xfrm *x, char **err)
+static int join_groups(struct xfrm *x, char **err)
 {
 	static const unsigned int groups[] = {
-		XFRMNLGRP_SA, XFRMNLGRP_EXPIRE, XFRMNLGRP_MIGRATE,
+		XFRMNLGRP_SA,
+		XFRMNLGRP_EXPIRE,
+		XFRMNLGRP_MIGRATE,
 	};
 	int size = RCVBUF, fd, group;
 	size_t i;
@@ -355,7 +357,8 @@ static int subscribe(struct xfrm *x, char **err)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	for (i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 		group = (int)groups[i];
-		if (!mnl_socket_setsockopt(x->events, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)))
+		if (!mnl_socket_setsockopt(x->events, NETLINK_ADD_MEMBERSHIP, &group,
+					   sizeof(group)))
 			continue;
 		*err = why("cannot subscribe to the kernel's SA events: %s%s", strerror(errno),
 			   errno == EPERM ? ": run as root, or with CAP_NET_ADMIN" : "");
@@ -401,7 +404,7 @@ struct xfrm *xfrm_new(uv_loop_t *loop, const struct xfrm_events *ev, void *arg, 
 	x->query.bus = NETLINK_XFRM;
 	x->route.bus = NETLINK_ROUTE;
 	x->flushed_at = LONG_AGO;
-	if (subscribe(x, err))
+	if (join_groups(x, err))
 		goto fail;
 	ret = compare(x, true);
 	if (!ret)
@@ -425,8 +428,8 @@ int xfrm_find(const struct xfrm *x, uint32_t spi, uint8_t proto,
 	return mirror_find(&x->mirror, spi, proto, cb, arg);
 }
 
-int xfrm_seen_leaving(const struct xfrm *x, const struct ike_addr *dst, uint32_t spi,
-		      uint8_t proto, int64_t *when, enum xfrm_gone *how)
+int xfrm_seen_leaving(const struct xfrm *x, const struct ike_addr *dst, uint32_t spi, uint8_t proto,
+		      int64_t *when, enum xfrm_gone *how)
 {
 	return mirror_seen_leaving(&x->mirror, dst, spi, proto, when, how);
 }

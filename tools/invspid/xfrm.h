@@ -26,13 +26,13 @@ struct xfrm;
 
 struct xfrm_sa {
 	struct ike_addr src, dst;
-	uint32_t spi;		/* host order */
+	uint32_t spi; /* host order */
 	uint8_t proto;
 	uint32_t reqid, if_id, mark, mark_mask;
-	uint8_t mode;		/* XFRM_MODE_* */
-	bool larval;		/* no algorithms yet: being negotiated */
-	uint64_t packets, bytes;	/* as of the last dump or xfrm_sa_get() */
-	uint8_t encap_type;	/* UDP_ENCAP_*, 0 if none */
+	uint8_t mode; /* XFRM_MODE_* */
+	bool larval; /* no algorithms yet: being negotiated */
+	uint64_t packets, bytes; /* as of the last dump or xfrm_sa_get() */
+	uint8_t encap_type; /* UDP_ENCAP_*, 0 if none */
 	uint16_t encap_sport, encap_dport;
 };
 
@@ -47,7 +47,7 @@ enum xfrm_gone { XFRM_GONE_DELETED, XFRM_GONE_EXPIRED, XFRM_GONE_FLUSHED, XFRM_G
 struct xfrm_events {
 	void (*added)(void *arg, const struct xfrm_sa *sa);
 	void (*removed)(void *arg, const struct xfrm_sa *sa, enum xfrm_gone how);
-	void (*flushed)(void *arg);	/* once, after the removals */
+	void (*flushed)(void *arg); /* once, after the removals */
 };
 
 /**
@@ -88,8 +88,8 @@ int xfrm_find(const struct xfrm *x, uint32_t spi, uint8_t proto,
  *
  * The last 4096 are remembered. Return: 0 or -ENOENT.
  */
-int xfrm_seen_leaving(const struct xfrm *x, const struct ike_addr *dst, uint32_t spi,
-		      uint8_t proto, int64_t *when, enum xfrm_gone *how);
+int xfrm_seen_leaving(const struct xfrm *x, const struct ike_addr *dst, uint32_t spi, uint8_t proto,
+		      int64_t *when, enum xfrm_gone *how);
 
 /**
  * xfrm_sa_get() - ask the kernel now

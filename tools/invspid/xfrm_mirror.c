@@ -8,7 +8,7 @@
 #include "xfrm_mirror.h"
 #include "xfrm_parse.h"
 
-#define BUCKETS_MIN	256
+#define BUCKETS_MIN 256
 
 static uint32_t hash(const struct mirror *m, uint32_t spi, uint8_t proto)
 {

@@ -7,12 +7,12 @@
 
 #include "xfrm.h"
 
-#define MIRROR_LEFT	4096	/* SAs that left and are remembered */
+#define MIRROR_LEFT 4096 /* SAs that left and are remembered */
 
 struct mirror_node {
 	struct mirror_node *next;
 	struct xfrm_sa sa;
-	bool marked;	/* put since mirror_unmark() */
+	bool marked; /* put since mirror_unmark() */
 };
 
 /* One that left; @next chains those of one bucket by index + 1. */
@@ -28,14 +28,14 @@ struct mirror_left {
 
 struct mirror {
 	struct mirror_node **bucket;
-	unsigned int nbucket, count;	/* nbucket is a power of 2 */
-	uint32_t seed;			/* a peer chooses the SPIs that we send to */
-	struct mirror_left *left;	/* ring */
-	uint32_t *left_bucket;		/* index + 1, 0 = none */
+	unsigned int nbucket, count; /* nbucket is a power of 2 */
+	uint32_t seed; /* a peer chooses the SPIs that we send to */
+	struct mirror_left *left; /* ring */
+	uint32_t *left_bucket; /* index + 1, 0 = none */
 	unsigned int left_next;
 };
 
-int mirror_init(struct mirror *m);	/* 0 or -ENOMEM */
+int mirror_init(struct mirror *m); /* 0 or -ENOMEM */
 void mirror_free(struct mirror *m);
 
 /* Adds or updates, and marks; forgets that it left. 0 or -ENOMEM. */

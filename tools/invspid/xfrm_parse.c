@@ -13,8 +13,7 @@
 
 bool xfrm_addr_same(const struct ike_addr *a, const struct ike_addr *b)
 {
-	return a->family == b->family &&
-	       !memcmp(a->addr, b->addr, a->family == AF_INET ? 4 : 16);
+	return a->family == b->family && !memcmp(a->addr, b->addr, a->family == AF_INET ? 4 : 16);
 }
 
 bool xfrm_sa_same(const struct xfrm_sa *a, const struct xfrm_sa *b)

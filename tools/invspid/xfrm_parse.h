@@ -9,12 +9,12 @@
 #include "xfrm.h"
 
 enum xfrm_kind {
-	XFRM_KIND_OTHER,	/* nothing for us */
-	XFRM_KIND_SA,		/* @sa is there, new or changed */
-	XFRM_KIND_GONE,		/* @sa was deleted */
-	XFRM_KIND_EXPIRED,	/* @sa has reached its hard limit and is gone */
-	XFRM_KIND_FLUSHED,	/* all SAs of @proto are gone; 0 or 255: of every protocol */
-	XFRM_KIND_MIGRATED,	/* SAs moved to other addresses without further events */
+	XFRM_KIND_OTHER, /* nothing for us */
+	XFRM_KIND_SA, /* @sa is there, new or changed */
+	XFRM_KIND_GONE, /* @sa was deleted */
+	XFRM_KIND_EXPIRED, /* @sa has reached its hard limit and is gone */
+	XFRM_KIND_FLUSHED, /* all SAs of @proto are gone; 0 or 255: of every protocol */
+	XFRM_KIND_MIGRATED, /* SAs moved to other addresses without further events */
 };
 
 struct xfrm_msg {

@@ -12,7 +12,7 @@
 
 #include "xfrm_query.h"
 
-#define ANSWER_MS	2000	/* a dump of a hundred thousand SAs takes a tenth of it */
+#define ANSWER_MS 2000 /* a dump of a hundred thousand SAs takes a tenth of it */
 
 static int64_t clock_ms(void)
 {
@@ -144,7 +144,8 @@ int xfrm_query(struct xfrm_query *q, struct nlmsghdr *nlh, xfrm_query_cb cb, voi
 	ret = query_open(q);
 	if (ret)
 		return ret;
-	a.seq = nlh->nlmsg_seq = ++q->seq;
+	a.seq = ++q->seq;
+	nlh->nlmsg_seq = a.seq;
 	a.dump = nlh->nlmsg_flags & NLM_F_DUMP;
 	nlh->nlmsg_pid = mnl_socket_get_portid(q->sock);
 	if (mnl_socket_sendto(q->sock, nlh, nlh->nlmsg_len) < 0)

@@ -13,7 +13,7 @@
 
 #include "ike.h"
 
-#define XFRM_BUF_SIZE	65536	/* the kernel fills up to 32 KiB of it in a dump */
+#define XFRM_BUF_SIZE 65536 /* the kernel fills up to 32 KiB of it in a dump */
 
 /**
  * struct xfrm_query - one socket, opened at its first use

@@ -48,7 +48,8 @@ static void print_sa(const char *what, const struct xfrm_sa *sa, const char *end
 	inet_ntop(sa->src.family, sa->src.addr, src, sizeof(src));
 	inet_ntop(sa->dst.family, sa->dst.addr, dst, sizeof(dst));
 	printf("%s %s %s 0x%08" PRIx32 " proto %u reqid %" PRIu32 " mark 0x%" PRIx32 "/0x%" PRIx32
-	       " if_id %" PRIu32 " mode %u encap %u/%u/%u packets %" PRIu64 " bytes %" PRIu64 "%s%s\n",
+	       " if_id %" PRIu32 " mode %u encap %u/%u/%u packets %" PRIu64 " bytes %" PRIu64
+	       "%s%s\n",
 	       what, src, dst, sa->spi, sa->proto, sa->reqid, sa->mark, sa->mark_mask, sa->if_id,
 	       sa->mode, sa->encap_type, sa->encap_sport, sa->encap_dport, sa->packets, sa->bytes,
 	       sa->larval ? " larval" : "", end);
@@ -100,7 +101,8 @@ static int events_fd(void)
 		socklen_t len = sizeof(groups);
 
 		fd = atoi(d->d_name);
-		if (!getsockopt(fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, groups, &len) && groups[0])
+		if (!getsockopt(fd, SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, groups, &len) &&
+		    groups[0])
 			found = fd;
 	}
 	if (dir)
@@ -138,29 +140,31 @@ static void do_line(char *line)
 	char word[32] = "", a1[64] = "", a2[64] = "", a3[64] = "", more[16];
 	struct pollfd in = { .fd = 0, .events = POLLIN };
 	struct ike_addr a;
-	int size = 4096;
+	int size = 4096, ret;
 
-	sscanf(line, "%31s %63s %63s %63s", word, a1, a2, a3);
-	if (!strcmp(word, "count"))
+	if (sscanf(line, "%31s %63s %63s %63s", word, a1, a2, a3) < 1) {
+		return;
+	} else if (!strcmp(word, "count")) {
 		printf("count %u\n", xfrm_count(xfrm));
-	else if (!strcmp(word, "find"))
-		printf("found %d\n", xfrm_find(xfrm, (uint32_t)strtoul(a1, NULL, 0), 50, each, NULL));
-	else if (!strcmp(word, "get"))
+	} else if (!strcmp(word, "find")) {
+		ret = xfrm_find(xfrm, (uint32_t)strtoul(a1, NULL, 0), 50, each, NULL);
+		printf("found %d\n", ret);
+	} else if (!strcmp(word, "get")) {
 		do_get(a1, (uint32_t)strtoul(a2, NULL, 0), (uint32_t)strtoul(a3, NULL, 0));
-	else if (!strcmp(word, "left"))
+	} else if (!strcmp(word, "left")) {
 		do_left(a1, (uint32_t)strtoul(a2, NULL, 0));
-	else if (!strcmp(word, "local"))
+	} else if (!strcmp(word, "local")) {
 		printf("local %d\n", addr(a1, &a) ? xfrm_addr_local(xfrm, &a) : -1);
-	else if (!strcmp(word, "flush_seen"))
+	} else if (!strcmp(word, "flush_seen")) {
 		printf("flush_seen %d\n", xfrm_flush_seen(xfrm, started));
-	else if (!strcmp(word, "overruns"))
+	} else if (!strcmp(word, "overruns")) {
 		printf("overruns %" PRIu64 "\n", xfrm_overruns(xfrm));
-	else if (!strcmp(word, "resync"))
+	} else if (!strcmp(word, "resync")) {
 		printf("resynced %s\n", err_text(xfrm_resync(xfrm)));
-	else if (!strcmp(word, "small"))
-		printf("small %s\n", err_text(setsockopt(events_fd(), SOL_SOCKET, SO_RCVBUF, &size,
-							 sizeof(size)) ? -errno : 0));
-	else if (!strcmp(word, "wait")) {
+	} else if (!strcmp(word, "small")) {
+		ret = setsockopt(events_fd(), SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+		printf("small %s\n", err_text(ret ? -errno : 0));
+	} else if (!strcmp(word, "wait")) {
 		printf("waiting\n");
 		if (poll(&in, 1, -1) != 1 || read(0, more, sizeof(more)) <= 0)
 			exit(3);
