@@ -11,11 +11,11 @@
 #include "daemon.h"
 #include "log.h"
 
-#define SPLIT_BRAIN		3	/* IKE_SAs of ours removed ... */
-#define SPLIT_BRAIN_MS		600000	/* ... in this time */
+#define SPLIT_BRAIN 3 /* IKE_SAs of ours removed ... */
+#define SPLIT_BRAIN_MS 600000 /* ... in this time */
 
 struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,
-				    enum grade grade)
+			     enum grade grade)
 {
 	struct attempt *a;
 
@@ -26,7 +26,7 @@ struct attempt *attempt_find(struct invspid *d, const char *conn, const char *ch
 }
 
 struct attempt *attempt_get(struct invspid *d, const char *conn, const char *child,
-				   enum grade grade)
+			    enum grade grade)
 {
 	struct attempt *a = attempt_find(d, conn, child, grade);
 
@@ -94,7 +94,7 @@ void attempt_end(struct invspid *d, const char *conn, const char *child, enum gr
 	case OUTCOME_HEALED:
 		a->attempts = 0;
 		break;
-	case OUTCOME_QUIET:	/* neither success nor failure */
+	case OUTCOME_QUIET: /* neither success nor failure */
 		if (a->attempts)
 			a->attempts--;
 		break;

@@ -10,7 +10,7 @@
 
 #include "daemon.h"
 
-#define CHECK_MS	10000
+#define CHECK_MS 10000
 
 struct check {
 	struct invspid *d;
@@ -87,9 +87,9 @@ static void check_daemon(struct check *c)
 	uv_run(c->d->loop, UV_RUN_DEFAULT);
 	state = ike_state(c->d->ike);
 	conns = ike_conns(c->d->ike);
-	snprintf(text, sizeof(text), "strongSwan %s, %zu connection%s%s%s", daemon_state_name(state),
-		 conns ? conns->nconn : 0, conns && conns->nconn == 1 ? "" : "s",
-		 c->why[0] ? ": " : "", c->why);
+	snprintf(text, sizeof(text), "strongSwan %s, %zu connection%s%s%s",
+		 daemon_state_name(state), conns ? conns->nconn : 0,
+		 conns && conns->nconn == 1 ? "" : "s", c->why[0] ? ": " : "", c->why);
 	line(c, state == DAEMON_READY, "IKE daemon", text);
 	ike_free(c->d->ike);
 	uv_close((uv_handle_t *)&timer, NULL);

@@ -22,10 +22,10 @@
 #include "log.h"
 #include "parse.h"
 
-#define CLIENTS_MAX	16
-#define REQUEST_MAX	4096
-#define CLIENT_MS	10000
-#define EXPLAIN_MAX	256
+#define CLIENTS_MAX 16
+#define REQUEST_MAX 4096
+#define CLIENT_MS 10000
+#define EXPLAIN_MAX 256
 
 struct control {
 	struct invspid *d;
@@ -155,10 +155,9 @@ static json_t *module_status(struct invspid *d)
 		return json_pack("{s:s, s:s}", "state", "absent", "why", d->module_why);
 	for (i = 0; i < INVSPI_REASONS; i++)
 		sum += st.packets[i];
-	return json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", "loaded",
-			 "packets", (json_int_t)sum,
-			 "no_state", (json_int_t)st.packets[INVSPI_REASON_NO_STATE],
-			 "flows", (json_int_t)st.flows, "overruns", (json_int_t)d->count.overruns);
+	return json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", "loaded", "packets", (json_int_t)sum,
+			 "no_state", (json_int_t)st.packets[INVSPI_REASON_NO_STATE], "flows",
+			 (json_int_t)st.flows, "overruns", (json_int_t)d->count.overruns);
 }
 
 static json_t *counts(const struct invspid *d)
@@ -187,16 +186,16 @@ static void do_status(struct client *cl)
 	json_t *j;
 
 	hist_hold_each(d->hist, count_hold, &holds);
-	j = json_pack("{s:s, s:b, s:o, s:{s:s, s:s, s:o, s:i, s:I}, s:{s:I}, s:{s:o}, s:I, s:o, s:I, s:I}",
-		      "mode", mode_name(d->conf->mode), "dry_run", d->dry_run,
-		      "module", module_status(d),
-		      "daemon", "backend", "strongswan", "state", daemon_state_name(ike_state(d->ike)),
-		      "why", text(d->daemon_why), "pid", (int)d->ike_pid,
-		      "connections", (json_int_t)(conns ? conns->nconn : 0),
-		      "kernel", "sas", (json_int_t)xfrm_count(d->xfrm),
-		      "history", "error", hist_err ? text(hist_err) : json_null(),
-		      "holds", (json_int_t)holds, "outcomes", counts(d),
-		      "in_flight", (json_int_t)d->in_flight, "looks", (json_int_t)d->count.looks);
+	j = json_pack(
+		"{s:s, s:b, s:o, s:{s:s, s:s, s:o, s:i, s:I}, s:{s:I}, s:{s:o}, s:I, s:o, s:I, s:I}",
+		"mode", mode_name(d->conf->mode), "dry_run", d->dry_run, "module", module_status(d),
+		"daemon", "backend", "strongswan", "state", daemon_state_name(ike_state(d->ike)),
+		"why", text(d->daemon_why), "pid", (int)d->ike_pid, "connections",
+		(json_int_t)(conns ? conns->nconn : 0), "kernel", "sas",
+		(json_int_t)xfrm_count(d->xfrm), "history", "error",
+		hist_err ? text(hist_err) : json_null(), "holds", (json_int_t)holds, "outcomes",
+		counts(d), "in_flight", (json_int_t)d->in_flight, "looks",
+		(json_int_t)d->count.looks);
 	if (d->stopped)
 		json_object_set_new(j, "stopped", json_string(d->stopped));
 	answer(cl, json_pack("{s:b, s:o}", "ok", 1, "status", j));
@@ -241,8 +240,9 @@ static void do_hold_add(struct client *cl)
 		known |= !strcmp(conns->conn[i].name, conn);
 	j = json_pack("{s:b}", "ok", 1);
 	if (!known && strcmp(conn, "all"))
-		json_object_set_new(j, "warning",
-				    json_string("the IKE daemon has no connection of that name now"));
+		json_object_set_new(
+			j, "warning",
+			json_string("the IKE daemon has no connection of that name now"));
 	look_soon(d, 0);
 	answer(cl, j);
 }
@@ -272,10 +272,12 @@ static void add_hold(void *arg, const struct hist_hold *h)
 {
 	char since[FMT_TIME_LEN], until[FMT_TIME_LEN];
 
-	json_array_append_new(arg, json_pack("{s:o, s:s, s:o, s:o}", "conn", text(h->conn),
-		"since", fmt_time(since, h->since_wall),
-		"until", h->until_wall ? json_string(fmt_time(until, h->until_wall)) : json_null(),
-		"reason", text(h->reason ? h->reason : "")));
+	json_array_append_new(arg,
+			      json_pack("{s:o, s:s, s:o, s:o}", "conn", text(h->conn), "since",
+					fmt_time(since, h->since_wall), "until",
+					h->until_wall ? json_string(fmt_time(until, h->until_wall))
+						      : json_null(),
+					"reason", text(h->reason ? h->reason : "")));
 }
 
 static void do_hold_show(struct client *cl)
@@ -297,23 +299,19 @@ static json_t *evidence_json(const struct tracked *t)
 {
 	const struct evidence *ev = &t->ev;
 
-	return json_pack("{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:i, s:b, s:b, s:s}",
-			 "desync", ev->desync, "dst_local", ev->dst_local,
-			 "sa_here", ev->sa_here, "sa_elsewhere", ev->sa_elsewhere,
-			 "sa_larval", ev->sa_larval, "sa_seen_leaving", ev->sa_seen_leaving,
-			 "other_keyer", ev->other_keyer,
-			 "daemon", daemon_state_name(ev->daemon),
-			 "inbound", presence_name(ev->inbound),
-			 "ike_sa", presence_name(ev->ike_sa),
-			 "task", ev->task_since != INT64_MAX,
-			 "conn_known", ev->conn_known, "conn_loaded", ev->conn_loaded,
-			 "conn_dynamic", ev->conn_dynamic,
-			 "hist_known", ev->hist_known,
-			 "hist_end", ev->hist_known ? end_name(ev->hist_end) : "",
-			 "hist_addr_same", ev->hist_addr_same,
-			 "hist_port_same", ev->hist_port_same,
-			 "child_up", ev->child_up, "children_down", (int)ev->children_down,
-			 "hold", ev->hold, "by_hand", ev->by_hand, "mode", mode_name(ev->mode));
+	return json_pack(
+		"{s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:s, s:b, s:b, s:b, s:i, s:b, s:b, s:s}",
+		"desync", ev->desync, "dst_local", ev->dst_local, "sa_here", ev->sa_here,
+		"sa_elsewhere", ev->sa_elsewhere, "sa_larval", ev->sa_larval, "sa_seen_leaving",
+		ev->sa_seen_leaving, "other_keyer", ev->other_keyer, "daemon",
+		daemon_state_name(ev->daemon), "inbound", presence_name(ev->inbound), "ike_sa",
+		presence_name(ev->ike_sa), "task", ev->task_since != INT64_MAX, "conn_known",
+		ev->conn_known, "conn_loaded", ev->conn_loaded, "conn_dynamic", ev->conn_dynamic,
+		"hist_known", ev->hist_known, "hist_end",
+		ev->hist_known ? end_name(ev->hist_end) : "", "hist_addr_same", ev->hist_addr_same,
+		"hist_port_same", ev->hist_port_same, "child_up", ev->child_up, "children_down",
+		(int)ev->children_down, "hold", ev->hold, "by_hand", ev->by_hand, "mode",
+		mode_name(ev->mode));
 }
 
 static json_t *explain_flow(const struct tracked *t)
@@ -335,7 +333,8 @@ static json_t *explain_flow(const struct tracked *t)
 	json_object_set_new(j, "action", json_string(action_name(t->dec.action)));
 	json_object_set_new(j, "wanted", json_string(action_name(t->dec.wanted)));
 	json_object_set_new(j, "why", json_string(t->dec.why ? t->dec.why : ""));
-	json_object_set_new(j, "blocked", t->dec.blocked ? json_string(t->dec.blocked) : json_null());
+	json_object_set_new(j, "blocked",
+			    t->dec.blocked ? json_string(t->dec.blocked) : json_null());
 	json_object_set_new(j, "evidence", evidence_json(t));
 	return j;
 }
@@ -372,13 +371,16 @@ static int get_selector(struct client *cl, struct selector *s, struct invspi_err
 
 	memset(s, 0, sizeof(*s));
 	v = json_string_value(json_object_get(cl->args, "src"));
-	if (v && (s->has_src = true) && parse_prefix(v, &s->src, err))
+	s->has_src = v;
+	if (v && parse_prefix(v, &s->src, err))
 		return -EINVAL;
 	v = json_string_value(json_object_get(cl->args, "dst"));
-	if (v && (s->has_dst = true) && parse_prefix(v, &s->dst, err))
+	s->has_dst = v;
+	if (v && parse_prefix(v, &s->dst, err))
 		return -EINVAL;
 	v = json_string_value(json_object_get(cl->args, "spi"));
-	if (v && (s->has_spi = true) && parse_spi(v, &s->spi, err))
+	s->has_spi = v;
+	if (v && parse_spi(v, &s->spi, err))
 		return -EINVAL;
 	v = json_string_value(json_object_get(cl->args, "proto"));
 	if (v && strcmp(v, "esp") && strcmp(v, "ah"))
@@ -409,8 +411,8 @@ static void on_looked(void *arg)
 		else
 			left++;
 	}
-	answer(cl, json_pack("{s:b, s:o, s:I}", "ok", 1, "flows", flows,
-			     "left_out", (json_int_t)left));
+	answer(cl,
+	       json_pack("{s:b, s:o, s:I}", "ok", 1, "flows", flows, "left_out", (json_int_t)left));
 }
 
 static void do_explain(struct client *cl)
@@ -438,10 +440,8 @@ static void handle(struct client *cl)
 		const char *name;
 		void (*fn)(struct client *cl);
 	} commands[] = {
-		{ "status", do_status },
-		{ "hold-add", do_hold_add },
-		{ "hold-del", do_hold_del },
-		{ "hold-show", do_hold_show },
+		{ "status", do_status },     { "hold-add", do_hold_add },
+		{ "hold-del", do_hold_del }, { "hold-show", do_hold_show },
 		{ "explain", do_explain },
 	};
 	const char *command;
@@ -460,7 +460,8 @@ static void handle(struct client *cl)
 			return;
 		}
 	}
-	refuse(cl, "unknown command \"%s\": status, hold-add, hold-del, hold-show or explain is wanted",
+	refuse(cl,
+	       "unknown command \"%s\": status, hold-add, hold-del, hold-show or explain is wanted",
 	       command ? command : "");
 }
 
@@ -573,7 +574,8 @@ struct control *control_new(struct invspid *d, const char *path, char **err)
 	if (!ret)
 		return c;
 	if (asprintf(err, "cannot listen on control socket %s: %s%s", path, uv_strerror(ret),
-		     ret == UV_EADDRINUSE ? "; another invspid uses it, choose one with --control" : "") < 0)
+		     ret == UV_EADDRINUSE ? "; another invspid uses it, choose one with --control"
+					  : "") < 0)
 		*err = NULL;
 	free(c->path);
 	c->path = NULL;

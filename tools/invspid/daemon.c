@@ -22,10 +22,10 @@
 #include "daemon.h"
 #include "log.h"
 
-#define MODULE_RETRY_MS	5000
-#define GONE_POLL_MS	100
-#define GONE_MAX_MS	30000	/* a daemon that takes longer to die was not lost */
-#define SYNC_DELAY_MS	20
+#define MODULE_RETRY_MS 5000
+#define GONE_POLL_MS 100
+#define GONE_MAX_MS 30000 /* a daemon that takes longer to die was not lost */
+#define SYNC_DELAY_MS 20
 
 int64_t now_ms(void)
 {
@@ -57,10 +57,8 @@ const char *show_addr(int family, const uint8_t *addr)
 const char *daemon_state_name(enum daemon_state s)
 {
 	static const char *const names[] = {
-		[DAEMON_ABSENT] = "absent",
-		[DAEMON_FOREIGN] = "foreign",
-		[DAEMON_SETTLING] = "settling",
-		[DAEMON_READY] = "ready",
+		[DAEMON_ABSENT] = "absent",	[DAEMON_FOREIGN] = "foreign",
+		[DAEMON_SETTLING] = "settling", [DAEMON_READY] = "ready",
 		[DAEMON_STOPPING] = "stopping",
 	};
 
@@ -176,10 +174,12 @@ static uint64_t process_start(pid_t pid)
 	if (!f)
 		return 0;
 	if (fgets(line, sizeof(line), f)) {
-		p = strrchr(line, ')');		/* the name may hold anything */
-		if (p && (p[2] == 'Z' || p[2] == 'X' ||
-			  sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-				 &start) != 1))
+		p = strrchr(line, ')'); /* the name may hold anything */
+		if (p &&
+		    (p[2] == 'Z' || p[2] == 'X' ||
+		     sscanf(p + 2,
+			    "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+			    &start) != 1))
 			start = 0;
 	}
 	fclose(f);

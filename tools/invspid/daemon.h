@@ -80,6 +80,12 @@ struct attempt {
 	int64_t removed_since;
 };
 
+/* An IKE_SA that is seen with an exchange under way, since when and until when. */
+struct task {
+	uint32_t ike_id;
+	int64_t since, seen;
+};
+
 struct recovery;
 struct look;
 struct control;
@@ -109,7 +115,7 @@ struct invspid {
 	uv_loop_t *loop;
 	struct conf *conf;
 	const char *conf_path;
-	char *vici, *control_path, *state_dir;	/* options; NULL if not given */
+	char *vici, *control_path, *state_dir; /* options; NULL if not given */
 	bool dry_run;
 	bool closing;
 
@@ -137,7 +143,7 @@ struct invspid {
 	size_t nflow;
 
 	struct ike_listing *listing[LISTINGS];
-	struct { uint32_t ike_id; int64_t since, seen; } *task;
+	struct task *task;
 	size_t ntask;
 
 	struct attempt *attempts;

@@ -18,37 +18,37 @@
 #define LONG_AGO (INT64_MIN / 4)
 
 enum presence {
-	PRESENCE_UNKNOWN,	/* no complete listing, or one that is too old */
-	PRESENCE_ABSENT,	/* complete listings say that it is not there */
-	PRESENCE_THERE,		/* twice there, same unique id, no task */
+	PRESENCE_UNKNOWN, /* no complete listing, or one that is too old */
+	PRESENCE_ABSENT, /* complete listings say that it is not there */
+	PRESENCE_THERE, /* twice there, same unique id, no task */
 };
 
 enum mode { MODE_RECOVER, MODE_ADVISE, MODE_OBSERVE };
 
 /* What the IKE daemon is to us right now. */
 enum daemon_state {
-	DAEMON_ABSENT,		/* no connection to it */
-	DAEMON_FOREIGN,		/* another network namespace, or user-space ESP */
-	DAEMON_SETTLING,	/* connected; connections not unchanged for settle_ms yet */
+	DAEMON_ABSENT, /* no connection to it */
+	DAEMON_FOREIGN, /* another network namespace, or user-space ESP */
+	DAEMON_SETTLING, /* connected; connections not unchanged for settle_ms yet */
 	DAEMON_READY,
-	DAEMON_STOPPING,	/* it is shutting down: its own doing */
+	DAEMON_STOPPING, /* it is shutting down: its own doing */
 };
 
 /* How an SA of the daemon ended. The order is that of the database: append only. */
 enum sa_end {
-	END_NONE,		/* alive, as far as we know */
+	END_NONE, /* alive, as far as we know */
 	END_REKEYED,
-	END_DELETED_LOCAL,	/* orderly DELETE, ours */
-	END_DELETED_PEER,	/* orderly DELETE, the peer's */
+	END_DELETED_LOCAL, /* orderly DELETE, ours */
+	END_DELETED_PEER, /* orderly DELETE, the peer's */
 	END_INACTIVITY,
-	END_OPERATOR,		/* terminated by hand */
-	END_GAVE_UP,		/* retransmissions exhausted */
-	END_DAEMON_LOST,	/* vanished with the daemon */
-	END_KERNEL_LOST,	/* vanished from the kernel alone */
-	END_MACHINE_DOWN,	/* alive when the machine went down */
-	END_EXPIRED,		/* hard lifetime */
-	END_REPLACED,		/* INITIAL_CONTACT or uniqueness policy */
-	END_UNSEEN,		/* gone while this helper was not looking */
+	END_OPERATOR, /* terminated by hand */
+	END_GAVE_UP, /* retransmissions exhausted */
+	END_DAEMON_LOST, /* vanished with the daemon */
+	END_KERNEL_LOST, /* vanished from the kernel alone */
+	END_MACHINE_DOWN, /* alive when the machine went down */
+	END_EXPIRED, /* hard lifetime */
+	END_REPLACED, /* INITIAL_CONTACT or uniqueness policy */
+	END_UNSEEN, /* gone while this helper was not looking */
 	END__COUNT
 };
 
@@ -120,14 +120,14 @@ struct evidence {
  * struct limits - the numbers, each a configuration key of the same name
  */
 struct limits {
-	int64_t in_passing_ms;		/* 6000: after an end, late packets are normal */
-	int64_t in_progress_ms;		/* 5000: then the peer counts as silent */
-	int64_t quiet_ms;		/* 3000: a flow that stopped growing */
-	unsigned int in_flight;		/* 8 */
-	unsigned int give_up;		/* 8 attempts per (peer, grade) */
-	int64_t give_up_ms;		/* 3600000: an hour ends the giving up */
-	int64_t backoff_min_ms;		/* 2000 */
-	int64_t backoff_max_ms;		/* 600000 */
+	int64_t in_passing_ms; /* 6000: after an end, late packets are normal */
+	int64_t in_progress_ms; /* 5000: then the peer counts as silent */
+	int64_t quiet_ms; /* 3000: a flow that stopped growing */
+	unsigned int in_flight; /* 8 */
+	unsigned int give_up; /* 8 attempts per (peer, grade) */
+	int64_t give_up_ms; /* 3600000: an hour ends the giving up */
+	int64_t backoff_min_ms; /* 2000 */
+	int64_t backoff_max_ms; /* 600000 */
 };
 
 /**
@@ -157,7 +157,7 @@ enum grade {
 	GRADE_OTHER_KEYER,
 	GRADE_MISDIRECTED,
 	GRADE_IN_PASSING,
-	GRADE_PENDING,			/* evidence is incomplete: look again */
+	GRADE_PENDING, /* evidence is incomplete: look again */
 	GRADE_LOST_IN_KERNEL,
 	GRADE_LOST_WITH_DAEMON,
 	GRADE_OURS_GONE,
@@ -169,11 +169,11 @@ enum grade {
 };
 
 enum action {
-	ACTION_NONE,			/* nothing, and nothing to tell */
-	ACTION_REPORT,			/* tell, do nothing */
-	ACTION_WAIT,			/* look again after wait_ms */
-	ACTION_REKEY,			/* G1: rekey that one CHILD_SA */
-	ACTION_INITIATE,		/* G2: initiate every child that should be up */
+	ACTION_NONE, /* nothing, and nothing to tell */
+	ACTION_REPORT, /* tell, do nothing */
+	ACTION_WAIT, /* look again after wait_ms */
+	ACTION_REKEY, /* G1: rekey that one CHILD_SA */
+	ACTION_INITIATE, /* G2: initiate every child that should be up */
 };
 
 /* Look again after this where an answer is due: the gap between two listings. */
@@ -207,8 +207,8 @@ struct decision {
  *
  * Return: the grade, first match.
  */
-enum grade grade_flow(const struct evidence *ev, const struct limits *lim,
-		      int64_t now, const char **why);
+enum grade grade_flow(const struct evidence *ev, const struct limits *lim, int64_t now,
+		      const char **why);
 
 /**
  * decide() - what is to be done about a flow
@@ -237,10 +237,10 @@ int64_t backoff_ms(unsigned int attempts, const struct limits *lim, uint32_t ran
  */
 enum outcome {
 	OUTCOME_PENDING,
-	OUTCOME_HEALED,		/* the flow stopped and the new SA carries traffic */
-	OUTCOME_QUIET,		/* the flow stopped, no traffic either: neither success nor failure */
-	OUTCOME_STALE,		/* there is a new SA, but the old SPI is still sent to */
-	OUTCOME_FAILED,		/* refused, or no new SA in time and the flow goes on */
+	OUTCOME_HEALED, /* the flow stopped and the new SA carries traffic */
+	OUTCOME_QUIET, /* the flow stopped, no traffic either: neither success nor failure */
+	OUTCOME_STALE, /* there is a new SA, but the old SPI is still sent to */
+	OUTCOME_FAILED, /* refused, or no new SA in time and the flow goes on */
 };
 
 /**
@@ -260,8 +260,8 @@ struct verification {
 };
 
 /* A flow silent for longer has stopped; what has not healed by the timeout never will. */
-#define VERIFY_STOPPED_MS	500
-#define VERIFY_TIMEOUT_MS	8000
+#define VERIFY_STOPPED_MS 500
+#define VERIFY_TIMEOUT_MS 8000
 
 /**
  * verify() - what became of an action

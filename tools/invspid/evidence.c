@@ -11,8 +11,7 @@
 
 static bool same_addr(const struct ike_addr *a, int family, const uint8_t *addr)
 {
-	return a->family == family &&
-	       !memcmp(a->addr, addr, family == AF_INET ? 4 : 16);
+	return a->family == family && !memcmp(a->addr, addr, family == AF_INET ? 4 : 16);
 }
 
 static bool child_counts(const struct ike_child *c)
@@ -91,8 +90,7 @@ const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn)
 }
 
 /* The authenticated IKE_SA with a flow's source. */
-static const struct ike_sa *listing_source(const struct ike_listing *l,
-					   const struct invspi_flow *f)
+static const struct ike_sa *listing_source(const struct ike_listing *l, const struct invspi_flow *f)
 {
 	size_t i;
 
@@ -162,8 +160,7 @@ bool evidence_relevant(struct invspid *d, const struct invspi_flow *f)
 
 	if (listing_spi(d->listing[LISTING_LAST], f->spi, f->proto, NULL) ||
 	    listing_source(d->listing[LISTING_LAST], f) ||
-	    !hist_lookup(d->hist, f->spi, f->proto, &h) ||
-	    conn_by_source(d, f))
+	    !hist_lookup(d->hist, f->spi, f->proto, &h) || conn_by_source(d, f))
 		return true;
 	xfrm_find(d->xfrm, f->spi, f->proto, view_sa, &v);
 	return v.here || v.elsewhere || v.larval;
@@ -187,8 +184,8 @@ static void fill_kernel(struct invspid *d, struct tracked *t)
 	ev->sa_here = !ret && !sa.larval;
 	ev->sa_larval = v.larval || (!ret && sa.larval);
 	ev->sa_elsewhere = v.elsewhere && !ev->sa_here;
-	ev->sa_seen_leaving = !xfrm_seen_leaving(d->xfrm, &dst, t->flow.spi, t->flow.proto,
-						 &when, &how);
+	ev->sa_seen_leaving =
+		!xfrm_seen_leaving(d->xfrm, &dst, t->flow.spi, t->flow.proto, &when, &how);
 }
 
 /**
@@ -221,8 +218,8 @@ static void fill_inbound(struct invspid *d, struct tracked *t)
 	c = listing_spi(l, t->flow.spi, t->flow.proto, &sa);
 	if (c) {
 		c_before = listing_spi(before, t->flow.spi, t->flow.proto, &sa_before);
-		if (c_before && c_before->uniqueid == c->uniqueid &&
-		    c_before->state == c->state && sa_counts(sa) && !sa->task_child && !sa_before->task_child &&
+		if (c_before && c_before->uniqueid == c->uniqueid && c_before->state == c->state &&
+		    sa_counts(sa) && !sa->task_child && !sa_before->task_child &&
 		    t->kernel_asked >= before->ended && t->kernel_asked <= l->started) {
 			ev->inbound = PRESENCE_THERE;
 			t->child_id = c->uniqueid;
@@ -276,8 +273,8 @@ static void fill_ike_sa(struct invspid *d, struct tracked *t)
 		return;
 	sa = ev->conn_known ? listing_conn(l, t->conn) : listing_source(l, &t->flow);
 	if (sa) {
-		sa_before = ev->conn_known ? listing_conn(before, t->conn) :
-					     listing_source(before, &t->flow);
+		sa_before = ev->conn_known ? listing_conn(before, t->conn)
+					   : listing_source(before, &t->flow);
 		if (sa_before && sa_before->uniqueid == sa->uniqueid)
 			ev->ike_sa = PRESENCE_THERE;
 		ev->ike_passive = sa->state == IKE_PASSIVE;
@@ -291,8 +288,8 @@ static void fill_ike_sa(struct invspid *d, struct tracked *t)
 	}
 	for (i = 0; i < l->nsa; i++) {
 		sa = &l->sa[i];
-		if (sa->state == IKE_CONNECTING && sa->initiator &&
-		    ev->conn_known && !strcmp(sa->conn, t->conn))
+		if (sa->state == IKE_CONNECTING && sa->initiator && ev->conn_known &&
+		    !strcmp(sa->conn, t->conn))
 			ev->task_since = task_since(d, sa->uniqueid);
 	}
 	before = listing_gap(d);
@@ -356,7 +353,8 @@ void evidence_fill(struct invspid *d, struct tracked *t)
 	struct evidence *ev = &t->ev;
 
 	memset(ev, 0, sizeof(*ev));
-	t->conn[0] = t->child[0] = '\0';
+	t->conn[0] = '\0';
+	t->child[0] = '\0';
 	ev->encapsulated = t->flow.encap_type != XFRM_INVSPI_ENCAP_NONE;
 	ev->desync = t->flow.state == XFRM_INVSPI_FLOW_STATE_DESYNC;
 	ev->last_drop = t->last_drop;

@@ -25,30 +25,43 @@ struct ike_addr {
 	uint8_t addr[16];
 };
 
-enum ike_state { IKE_OTHER, IKE_CONNECTING, IKE_ESTABLISHED, IKE_REKEYING, IKE_PASSIVE,
-		 IKE_DELETING };
-enum child_state { CHILD_OTHER, CHILD_INSTALLED, CHILD_REKEYING, CHILD_REKEYED,
-		   CHILD_DELETING, CHILD_DELETED };
+enum ike_state {
+	IKE_OTHER,
+	IKE_CONNECTING,
+	IKE_ESTABLISHED,
+	IKE_REKEYING,
+	IKE_PASSIVE,
+	IKE_DELETING
+};
+
+enum child_state {
+	CHILD_OTHER,
+	CHILD_INSTALLED,
+	CHILD_REKEYING,
+	CHILD_REKEYED,
+	CHILD_DELETING,
+	CHILD_DELETED
+};
 
 struct ike_child {
-	char *name;		/* name in the configuration */
+	char *name; /* name in the configuration */
 	uint32_t uniqueid;
 	uint32_t reqid;
 	enum child_state state;
-	uint8_t proto;		/* 50, 51 */
-	uint32_t spi_in, spi_out;	/* host order */
+	uint8_t proto; /* 50, 51 */
+	uint32_t spi_in, spi_out; /* host order */
 	uint32_t if_id_in, if_id_out;
 	uint32_t mark_in, mark_in_mask;
 	bool encap;
-	char *mode;		/* TUNNEL, TRANSPORT, BEET ... */
-	char *algs;		/* "AES_GCM_16-128/..." as negotiated */
-	char *local_ts, *remote_ts;	/* comma separated */
+	char *mode; /* TUNNEL, TRANSPORT, BEET ... */
+	char *algs; /* "AES_GCM_16-128/..." as negotiated */
+	char *local_ts, *remote_ts; /* comma separated */
 	uint64_t packets_in;
 	int64_t install_age_s;
 };
 
 struct ike_sa {
-	char *conn;		/* name of the connection */
+	char *conn; /* name of the connection */
 	uint32_t uniqueid;
 	int version;
 	enum ike_state state;
@@ -56,8 +69,8 @@ struct ike_sa {
 	struct ike_addr local, remote;
 	uint16_t local_port, remote_port;
 	char *local_id, *remote_id;
-	bool task_child;	/* a CHILD_* task is active or queued */
-	bool task_any;		/* any task is active or queued */
+	bool task_child; /* a CHILD_* task is active or queued */
+	bool task_any; /* any task is active or queued */
 	struct ike_child *child;
 	size_t nchild;
 };
@@ -84,15 +97,15 @@ struct ike_listing {
 
 struct ike_conn {
 	char *name;
-	struct ike_addr *remote;	/* literal remote addresses */
+	struct ike_addr *remote; /* literal remote addresses */
 	size_t nremote;
-	bool dynamic;			/* %any, or names and ranges only */
+	bool dynamic; /* %any, or names and ranges only */
 	struct ike_addr *local;
 	size_t nlocal;
-	char **child;			/* names of its children */
+	char **child; /* names of its children */
 	size_t nchild;
-	int version;			/* 0 = any */
-	bool eap_or_vip;		/* EAP, XAuth or a virtual IP */
+	int version; /* 0 = any */
+	bool eap_or_vip; /* EAP, XAuth or a virtual IP */
 	char *unique;
 };
 
@@ -126,10 +139,10 @@ struct ike_events {
 };
 
 struct ike_options {
-	const char *path;	/* VICI socket; NULL = stock places */
-	int64_t settle_ms;	/* connections must be unchanged so long: 1000 */
-	int64_t timeout_ms;	/* per request: 2000 */
-	int64_t backoff_min_ms, backoff_max_ms;	/* reconnect: 250 to 60000 */
+	const char *path; /* VICI socket; NULL = stock places */
+	int64_t settle_ms; /* connections must be unchanged so long: 1000 */
+	int64_t timeout_ms; /* per request: 2000 */
+	int64_t backoff_min_ms, backoff_max_ms; /* reconnect: 250 to 60000 */
 };
 
 /**
@@ -155,7 +168,10 @@ uint64_t ike_updowns(const struct ike *ike);
 struct ike_listing *ike_listing_get(struct ike_listing *l);
 void ike_listing_put(struct ike_listing *l);
 
-/* err: 0, -ETIMEDOUT, -ENOTCONN, -EBADMSG, -ECANCELED. listing is NULL on error; get it to keep it. */
+/*
+ * err: 0, -ETIMEDOUT, -ENOTCONN, -EBADMSG, -ECANCELED. listing is NULL on error;
+ * get it to keep it.
+ */
 typedef void (*ike_list_cb)(void *arg, int err, struct ike_listing *listing);
 /* conn NULL = all. blocking: complete, but may hang behind a busy IKE_SA: then -ETIMEDOUT. */
 void ike_list(struct ike *ike, const char *conn, bool blocking, ike_list_cb cb, void *arg);

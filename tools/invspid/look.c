@@ -14,15 +14,15 @@
 #include "daemon.h"
 #include "log.h"
 
-#define LOOK_MIN_GAP_MS		20	/* events of one burst share a look */
-#define LOOK_MAX_GAP_MS		1000	/* a flood of events costs a fifth of a CPU, no more */
-#define LOOK_SHARE		5
-#define LOOK_GROWING_MS		1000	/* while a flow of ours grows */
-#define GAP_MAX_MS		5000	/* listings further apart prove nothing */
-#define FLOWS_MAX		65536	/* flows_max_all's default: more can't be there */
-#define TELL_BURST		40	/* log lines about decisions at once, then 10 a second */
-#define TELL_RATE		10.0
-#define MASS_LOSS_MIN		4
+#define LOOK_MIN_GAP_MS 20 /* events of one burst share a look */
+#define LOOK_MAX_GAP_MS 1000 /* a flood of events costs a fifth of a CPU, no more */
+#define LOOK_SHARE 5
+#define LOOK_GROWING_MS 1000 /* while a flow of ours grows */
+#define GAP_MAX_MS 5000 /* listings further apart prove nothing */
+#define FLOWS_MAX 65536 /* flows_max_all's default: more can't be there */
+#define TELL_BURST 40 /* log lines about decisions at once, then 10 a second */
+#define TELL_RATE 10.0
+#define MASS_LOSS_MIN 4
 
 struct waiter {
 	struct waiter *next;
@@ -41,8 +41,8 @@ struct waiter {
 struct look {
 	bool running, again;
 	int64_t started, cost_us, gap;
-	struct waiter *waiters;		/* served by the current look */
-	struct waiter *next_waiters;	/* came while it ran */
+	struct waiter *waiters; /* served by the current look */
+	struct waiter *next_waiters; /* came while it ran */
 };
 
 static void look_start(struct invspid *d);
@@ -274,34 +274,43 @@ static void check_mass_loss(struct invspid *d)
 				missing++;
 		}
 	}
-	if (missing >= MASS_LOSS_MIN && missing * 2 > total && !xfrm_flush_seen(d->xfrm, d->started)) {
+	if (missing >= MASS_LOSS_MIN && missing * 2 > total &&
+	    !xfrm_flush_seen(d->xfrm, d->started)) {
 		if (!d->stopped)
 			log_err("ALERT: %u of the IKE daemon's %u SAs are not in the kernel and were not seen to leave: wrong network namespace, or ESP in user space? Nothing is done until they are there; `invspi doctor' and `invspi status' tell more",
 				missing, total);
 		d->stopped = "most of the IKE daemon's SAs are missing from the kernel";
 	} else if (d->stopped) {
-		log_notice("the IKE daemon's SAs are in the kernel again (%u of %u missing): going on",
-			   missing, total);
+		log_notice(
+			"the IKE daemon's SAs are in the kernel again (%u of %u missing): going on",
+			missing, total);
 		d->stopped = NULL;
 	}
 }
 
 /* ---- flows ---- */
 
+static int by_number(uint32_t a, uint32_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
 static int key_cmp(const void *pa, const void *pb)
 {
 	const struct invspi_flow *a = &((const struct tracked *)pa)->flow;
 	const struct invspi_flow *b = &((const struct tracked *)pb)->flow;
-	int ret;
+	int ret = by_number(a->spi, b->spi);
 
-#define BY(field) do { if (a->field != b->field) return a->field < b->field ? -1 : 1; } while (0)
-	BY(spi);
-	BY(family);
-	BY(proto);
-	BY(encap_type);
-	BY(sport);
-#undef BY
-	ret = memcmp(a->src.b, b->src.b, sizeof(a->src.b));
+	if (!ret)
+		ret = by_number((uint32_t)a->family, (uint32_t)b->family);
+	if (!ret)
+		ret = by_number(a->proto, b->proto);
+	if (!ret)
+		ret = by_number(a->encap_type, b->encap_type);
+	if (!ret)
+		ret = by_number(a->sport, b->sport);
+	if (!ret)
+		ret = memcmp(a->src.b, b->src.b, sizeof(a->src.b));
 	return ret ? ret : memcmp(a->dst.b, b->dst.b, sizeof(a->dst.b));
 }
 
@@ -466,10 +475,12 @@ static void decide_flow(struct invspid *d, struct tracked *t, int64_t now, int64
 		evidence_fill(d, t);
 	} else {
 		memset(&t->ev, 0, sizeof(t->ev));
-		t->conn[0] = t->child[0] = '\0';
+		t->conn[0] = '\0';
+		t->child[0] = '\0';
 		t->ev.dst_local = true;
 		t->ev.daemon = DAEMON_READY;
-		t->ev.inbound = t->ev.ike_sa = PRESENCE_ABSENT;
+		t->ev.inbound = PRESENCE_ABSENT;
+		t->ev.ike_sa = PRESENCE_ABSENT;
 		t->ev.task_since = INT64_MAX;
 		t->ev.last_drop = t->last_drop;
 	}
@@ -535,8 +546,8 @@ static void on_first(void *arg, int err, struct ike_listing *l)
 	}
 	listing_add(d, l);
 	for (i = 0; i < d->nflow; i++)
-		if (is_active(d, &d->flow[i], now) && listing_spi(l, d->flow[i].flow.spi,
-								  d->flow[i].flow.proto, NULL))
+		if (is_active(d, &d->flow[i], now) &&
+		    listing_spi(l, d->flow[i].flow.spi, d->flow[i].flow.proto, NULL))
 			evidence_ask_kernel(d, &d->flow[i]);
 	ike_list(d->ike, NULL, false, on_second, d);
 }

@@ -19,26 +19,26 @@
 #include "log.h"
 #include "version.h"
 
-#define CONF_DEFAULT	"/etc/invspid.conf"
+#define CONF_DEFAULT "/etc/invspid.conf"
 
 static const char usage_text[] =
-"Usage: invspid [OPTION...]\n"
-"\n"
-"Listens to the kernel module xfrm_invspi and has the IKE daemon rekey or\n"
-"initiate what has fallen out of step. See invspid(8).\n"
-"\n"
-"  -c, --config FILE    configuration (default " CONF_DEFAULT ", if it is there)\n"
-"  -n, --dry-run        decide and log, but do nothing\n"
-"  -f, --foreground     stay in the foreground, log to standard error\n"
-"      --check          check configuration and surroundings, then end\n"
-"      --vici PATH      VICI socket of strongSwan\n"
-"      --control PATH   control socket, for invspi(8) (default /run/invspid.sock)\n"
-"      --state DIR      directory of the history (default /var/lib/invspid)\n"
-"  -v, --verbose        log more\n"
-"  -V, --version\n"
-"  -h, --help\n"
-"\n"
-"Exit status: 0 fine, 1 failed, 2 wrong usage.\n";
+	"Usage: invspid [OPTION...]\n"
+	"\n"
+	"Listens to the kernel module xfrm_invspi and has the IKE daemon rekey or\n"
+	"initiate what has fallen out of step. See invspid(8).\n"
+	"\n"
+	"  -c, --config FILE    configuration (default " CONF_DEFAULT ", if it is there)\n"
+	"  -n, --dry-run        decide and log, but do nothing\n"
+	"  -f, --foreground     stay in the foreground, log to standard error\n"
+	"      --check          check configuration and surroundings, then end\n"
+	"      --vici PATH      VICI socket of strongSwan\n"
+	"      --control PATH   control socket, for invspi(8) (default /run/invspid.sock)\n"
+	"      --state DIR      directory of the history (default /var/lib/invspid)\n"
+	"  -v, --verbose        log more\n"
+	"  -V, --version\n"
+	"  -h, --help\n"
+	"\n"
+	"Exit status: 0 fine, 1 failed, 2 wrong usage.\n";
 
 enum { OPT_CHECK = 256, OPT_VICI, OPT_CONTROL, OPT_STATE };
 
@@ -52,31 +52,45 @@ struct options {
 /* Return: -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "dry-run", no_argument, NULL, 'n' },
-		{ "foreground", no_argument, NULL, 'f' },
-		{ "check", no_argument, NULL, OPT_CHECK },
-		{ "vici", required_argument, NULL, OPT_VICI },
-		{ "control", required_argument, NULL, OPT_CONTROL },
-		{ "state", required_argument, NULL, OPT_STATE },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "version", no_argument, NULL, 'V' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 }
-	};
+	static const struct option longs[] = { { "config", required_argument, NULL, 'c' },
+					       { "dry-run", no_argument, NULL, 'n' },
+					       { "foreground", no_argument, NULL, 'f' },
+					       { "check", no_argument, NULL, OPT_CHECK },
+					       { "vici", required_argument, NULL, OPT_VICI },
+					       { "control", required_argument, NULL, OPT_CONTROL },
+					       { "state", required_argument, NULL, OPT_STATE },
+					       { "verbose", no_argument, NULL, 'v' },
+					       { "version", no_argument, NULL, 'V' },
+					       { "help", no_argument, NULL, 'h' },
+					       { NULL, 0, NULL, 0 } };
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:nfvVh", longs, NULL)) >= 0) {
 		switch (c) {
-		case 'c': o->conf = optarg; break;
-		case 'n': o->dry_run = true; break;
-		case 'f': o->foreground = true; break;
-		case 'v': o->verbose++; break;
-		case OPT_CHECK: o->check = true; break;
-		case OPT_VICI: o->vici = optarg; break;
-		case OPT_CONTROL: o->control = optarg; break;
-		case OPT_STATE: o->state = optarg; break;
+		case 'c':
+			o->conf = optarg;
+			break;
+		case 'n':
+			o->dry_run = true;
+			break;
+		case 'f':
+			o->foreground = true;
+			break;
+		case 'v':
+			o->verbose++;
+			break;
+		case OPT_CHECK:
+			o->check = true;
+			break;
+		case OPT_VICI:
+			o->vici = optarg;
+			break;
+		case OPT_CONTROL:
+			o->control = optarg;
+			break;
+		case OPT_STATE:
+			o->state = optarg;
+			break;
 		case 'V':
 			puts("invspid " INVSPI_VERSION);
 			return 0;
@@ -137,9 +151,11 @@ static int background(void)
 {
 	char ready;
 	int fds[2], null;
-	pid_t pid;
+	pid_t pid = -1;
 
-	if (pipe2(fds, O_CLOEXEC) || (pid = fork()) < 0) {
+	if (!pipe2(fds, O_CLOEXEC))
+		pid = fork();
+	if (pid < 0) {
 		log_err("cannot go to the background: %s", strerror(errno));
 		exit(1);
 	}

@@ -20,11 +20,11 @@
 #include "fmt.h"
 #include "log.h"
 
-#define VERIFY_POLL_MS		100
-#define VERIFY_POLL_SLOW_MS	500
-#define VERIFY_FAST_MS		2000
-#define STAND_DOWN_MS		2000
-#define CHILDREN_MAX		64
+#define VERIFY_POLL_MS 100
+#define VERIFY_POLL_SLOW_MS 500
+#define VERIFY_FAST_MS 2000
+#define STAND_DOWN_MS 2000
+#define CHILDREN_MAX 64
 
 /**
  * struct recovery - one action under way
@@ -54,8 +54,7 @@ struct recovery {
 
 /* ---- state for decide() ---- */
 
-static bool is_busy(const struct invspid *d, const char *conn, const char *child,
-		    enum grade grade)
+static bool is_busy(const struct invspid *d, const char *conn, const char *child, enum grade grade)
 {
 	const struct recovery *r;
 
@@ -115,10 +114,17 @@ static void finish(struct recovery *r, enum outcome outcome, const char *note)
 	struct invspid *d = r->d;
 	char addr[64];
 	struct hist_action ha = {
-		.conn = r->conn, .child = r->child, .spi = r->flow.spi,
-		.grade = r->grade, .action = r->action, .outcome = outcome,
-		.first_drop = r->first_drop, .verdict = r->verdict, .acted = r->v.started,
-		.first_new = r->first_new, .wall = fmt_now_ms(),
+		.conn = r->conn,
+		.child = r->child,
+		.spi = r->flow.spi,
+		.grade = r->grade,
+		.action = r->action,
+		.outcome = outcome,
+		.first_drop = r->first_drop,
+		.verdict = r->verdict,
+		.acted = r->v.started,
+		.first_new = r->first_new,
+		.wall = fmt_now_ms(),
 	};
 
 	if (r->done)
@@ -132,7 +138,9 @@ static void finish(struct recovery *r, enum outcome outcome, const char *note)
 	hist_action(d->hist, &ha);
 	snprintf(addr, sizeof(addr), "%s", show_addr(r->flow.family, r->flow.src.b));
 	if (outcome == OUTCOME_HEALED)
-		log_notice("healed %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32 "): %s; %" PRId64 " ms from the first drop, %" PRId64 " ms from the action",
+		log_notice("healed %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32
+			   "): %s; %" PRId64 " ms from the first drop, %" PRId64
+			   " ms from the action",
 			   r->conn, r->child, addr, r->flow.spi, r->new_spi, action_name(r->action),
 			   r->first_new - r->first_drop, r->first_new - r->v.started);
 	else
@@ -235,7 +243,8 @@ static void rekey(struct recovery *r)
 {
 	r->v.started = now_ms();
 	attempt_begin(r->d, r->conn, r->child, r->grade);
-	log_notice("%s: rekeying CHILD_SA %s{%u} of %s: its inbound SA 0x%08" PRIx32 " is gone from the kernel",
+	log_notice("%s: rekeying CHILD_SA %s{%u} of %s: its inbound SA 0x%08" PRIx32
+		   " is gone from the kernel",
 		   grade_name(r->grade), r->child, r->old_id, r->conn, r->flow.spi);
 	r->polling = true;
 	ike_rekey_child(r->d->ike, r->old_id, on_rekeyed, r);
@@ -414,7 +423,8 @@ void recover_start(struct invspid *d, const struct tracked *t)
 	r->grade = t->dec.grade;
 	r->action = t->dec.action;
 	r->first_drop = t->first_drop;
-	r->verdict = r->v.started = now_ms();
+	r->verdict = now_ms();
+	r->v.started = r->verdict;
 	r->v.last_drop = t->last_drop;
 	uv_timer_init(d->loop, &r->timer);
 	r->timer.data = r;
