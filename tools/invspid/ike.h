@@ -82,7 +82,7 @@ struct ike_sa {
  * @blocking: every IKE_SA is in it; a non-blocking one may lack those that a
  *	thread of the daemon held just then
  * @filtered: only the IKE_SAs of one connection
- * @updown: number of ike-updown events seen up to @started
+ * @updown: ike_updowns() at @started
  * @ref: listings are shared; ike_listing_get() and _put()
  */
 struct ike_listing {
@@ -118,13 +118,20 @@ struct ike;
 
 /**
  * struct ike_events - what a backend tells; all optional, all from the loop
- * @state: the daemon's state changed (see enum daemon_state); @why is text for the log
+ * @state: the daemon's state or the reason for it changed (see enum daemon_state);
+ *	@why is text for the log
  * @child_up: a CHILD_SA was installed. Its SPI may still be unknown then: list.
  * @child_down: CHILD_SA with inbound @spi_in of connection @conn is gone, and why as
- *	far as the daemon's messages tell (END_DELETED_LOCAL if nothing else is known)
- * @child_rekey: @old was replaced by @new
+ *	far as the daemon's messages tell: END_DELETED_LOCAL if nothing else is known,
+ *	END_DAEMON_LOST if the daemon is stopping; END_REKEYED if it was reauthenticated
+ *	or the peer had lost it, and the daemon makes a new one. May come 250 ms late,
+ *	and before @state tells of a loss. A daemon that crashes tells nothing of this.
+ * @child_rekey: @old was replaced by @new; there is no @child_down for @old
  * @ike_updown: an IKE_SA came or went
- * @log: a line of the daemon's log, level 1 and below; never secrets
+ * @log: a line of the daemon's log, level 1 and below; never secrets. @conn is NULL
+ *	and @ike_id 0 if it belongs to no IKE_SA.
+ *
+ * Every one of them may call ike_free().
  */
 struct ike_events {
 	void (*state)(void *arg, enum daemon_state state, const char *why);
@@ -148,44 +155,65 @@ struct ike_options {
 /**
  * ike_vici_new() - strongSwan backend; connects by itself and goes on trying
  * Checks that the daemon's network namespace is ours (peer credentials, then
- * /proc/PID/ns/net); reports DAEMON_FOREIGN and stays away otherwise.
+ * /proc/PID/ns/net, for which CAP_SYS_PTRACE is needed) and that it leaves ESP to the
+ * kernel; reports DAEMON_FOREIGN and stays away otherwise, looking again now and then.
  * Return: the backend, or NULL with errno.
  */
 struct ike *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt,
 			 const struct ike_events *ev, void *arg);
 
-/* Closes handles; pending callbacks come with -ECANCELED before it returns. */
+/*
+ * Closes handles; pending callbacks come with -ECANCELED before it returns. The loop
+ * must run once more for the memory to be freed.
+ */
 void ike_free(struct ike *ike);
 
 enum daemon_state ike_state(const struct ike *ike);
-/* Identity of the running daemon: pid and start time (clock ticks since boot). */
+/*
+ * Identity of the daemon last connected to, 0 before the first: pid and start time
+ * (clock ticks since boot).
+ */
 void ike_instance(const struct ike *ike, pid_t *pid, uint64_t *starttime);
 /* Connections as last listed; valid until the loop runs again. */
 const struct ike_conns *ike_conns(const struct ike *ike);
-/* Number of ike-updown events seen so far. */
+/* Number of IKE_SAs seen to come, go, or be rekeyed (their children move) so far. */
 uint64_t ike_updowns(const struct ike *ike);
 
 struct ike_listing *ike_listing_get(struct ike_listing *l);
 void ike_listing_put(struct ike_listing *l);
 
 /*
- * err: 0, -ETIMEDOUT, -ENOTCONN, -EBADMSG, -ECANCELED. listing is NULL on error;
- * get it to keep it.
+ * err: 0, -ETIMEDOUT, -ENOTCONN, -EBADMSG, -ECANCELED; -EBUSY: too many blocking ones
+ * hang already; -EMSGSIZE: the daemon left out an IKE_SA that is too large for it to
+ * list. listing is NULL on error; get it to keep it.
  */
 typedef void (*ike_list_cb)(void *arg, int err, struct ike_listing *listing);
-/* conn NULL = all. blocking: complete, but may hang behind a busy IKE_SA: then -ETIMEDOUT. */
+/*
+ * conn NULL = all. blocking: complete, but may hang behind a busy IKE_SA: then
+ * -ETIMEDOUT. It waits for every IKE_SA of the daemon, of whatever connection.
+ */
 void ike_list(struct ike *ike, const char *conn, bool blocking, ike_list_cb cb, void *arg);
 
 /* Refresh ike_conns(). */
 typedef void (*ike_done_cb)(void *arg, int err, const char *errmsg);
 void ike_reload_conns(struct ike *ike, ike_done_cb cb, void *arg);
 
-/* err 0 = queued (not: done); -ENOENT = no such CHILD_SA; errmsg is the daemon's text or NULL. */
+/*
+ * err 0 = queued (not: done); -ENOENT = no such CHILD_SA; -EIO = refused or failed, as
+ * errmsg says, which is the daemon's text or NULL; -EBUSY = eight commands hang already;
+ * or as for listings.
+ */
 void ike_rekey_child(struct ike *ike, uint32_t child_id, ike_done_cb cb, void *arg);
-/* timeout_ms > 0; -ETIMEDOUT: the daemon goes on trying in the background. */
+/*
+ * timeout_ms > 0; -ETIMEDOUT: the daemon goes on trying in the background. -EIO: also
+ * if the child is up already. -ENOENT: not configured.
+ */
 void ike_initiate(struct ike *ike, const char *conn, const char *child, int64_t timeout_ms,
 		  ike_done_cb cb, void *arg);
-/* Ends one IKE_SA by unique id, without waiting for the peer (force). */
+/*
+ * Ends one IKE_SA by unique id: after a second without the peer (force). Its children
+ * end as END_DELETED_LOCAL, not as by hand.
+ */
 void ike_terminate_ike(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *arg);
 
 #endif
