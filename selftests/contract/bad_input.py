@@ -89,13 +89,15 @@ class Run:
             return self.t.expect(what, " or ".join(errno.errorcode[c] for c in codes), str(a))
         if not a.text:
             return self.t.expect(what, "a text", str(a))
-        return self.t.expect(f"{what} ('{a.text}'): offset of the attribute",
-                             at if at is not None else a.offset, a.offset)
+        # the end of a dump carries the text only, before Linux 6.3
+        if at is None or (a.done and a.offset is None):
+            return self.t.expect(what, True, True)
+        return self.t.expect(f"{what} ('{a.text}'): offset of the attribute", at, a.offset)
 
     def taken(self, what, op, mode, data):
         """Accepted; a flow that is not there was at least looked for."""
         a = self.send(op, mode, data)
-        ok = a.error == 0 or (a.error == errno.ENOENT and a.text)
+        ok = a.error == 0 or (a.error == errno.ENOENT and bool(a.text))
         return self.t.expect(f"{op.name} {mode}: {what}", True, ok or str(a))
 
 
@@ -333,6 +335,6 @@ if __name__ == "__main__":
         ("none of this changed anything", nothing_changed),
         ("well-formed requests, each attribute at its limits", right_attributes),
         ("flows are found by key and by filter", keys_and_filters),
-        ("settings at their limits", settings),
         ("deletes", deletes),
+        ("settings at their limits", settings),
     ])

@@ -48,6 +48,7 @@ class Answer:
         self.text = ""
         self.offset = None      # of the attribute that is wrong, in the message
         self.missing = None     # type of the attribute that is missing
+        self.done = False       # it was the end of a dump that said so
         self.replies = []       # (command, [(type, payload)...])
 
     def __str__(self):
@@ -98,6 +99,7 @@ class Socket:
 
     def ack(self, answer, kind, flags, body):
         answer.error = -struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
+        answer.done = kind == NLMSG_DONE
         # the message it is about, or only its header, stands in between
         skip = 4
         if kind == NLMSG_ERROR:
