@@ -6,7 +6,8 @@
  * also on timeout and on loss of the daemon.
  *
  * Strings come from outside (identities, names): they may hold any byte but
- * NUL, and whoever shows them escapes them.
+ * NUL, and whoever shows them escapes them. In listings none is NULL: what is not
+ * known is empty.
  */
 #ifndef INVSPID_IKE_H
 #define INVSPID_IKE_H

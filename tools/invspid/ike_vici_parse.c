@@ -245,9 +245,21 @@ static int child_key(struct ike_child *c, const struct vici_element *e)
 	return 0;
 }
 
+/* Nobody who uses them shall have to ask whether they are there. */
+static int fill_texts(char ***text)
+{
+	int err = 0;
+
+	for (; !err && *text; text++)
+		if (!**text)
+			err = vici_str_dup((struct vici_str){ "", 0 }, *text);
+	return err;
+}
+
 /* The section of one CHILD_SA, after its start, up to and with its end. */
 static int parse_child(struct vici_parser *p, struct ike_child *c)
 {
+	char **texts[] = { &c->mode, &c->algs, &c->local_ts, &c->remote_ts, NULL };
 	bool mask = false, mark = false;
 	struct vici_element e;
 	struct algs algs = { 0 };
@@ -275,6 +287,8 @@ static int parse_child(struct vici_parser *p, struct ike_child *c)
 		c->mark_in_mask = UINT32_MAX;
 	if (!err)
 		err = algs_to_text(&algs, &c->algs);
+	if (!err)
+		err = fill_texts(texts);
 	/* Without these three a child can't be told from others. */
 	if (!err && (!c->name || !c->uniqueid || (c->spi_in && !c->proto)))
 		err = -EBADMSG;
@@ -400,6 +414,8 @@ static int parse_sa(struct vici_parser *p, struct vici_str conn, struct ike_sa *
 		else
 			err = vici_skip(p);
 	}
+	if (!err)
+		err = fill_texts((char **[]){ &sa->local_id, &sa->remote_id, NULL });
 	return !err && !sa->uniqueid ? -EBADMSG : err;
 }
 

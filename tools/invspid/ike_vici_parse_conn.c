@@ -166,6 +166,8 @@ int parse_list_conn(const uint8_t *msg, size_t len, struct ike_conn *c)
 	}
 	if (!err && vici_next(&p, &e) != VICI_END)
 		err = -EBADMSG;
+	if (!err && !c->unique)
+		err = vici_str_dup((struct vici_str){ "", 0 }, &c->unique);
 	if (err)
 		ike_conn_clear(c);
 	else
