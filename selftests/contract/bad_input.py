@@ -7,32 +7,24 @@ The cases come from the YAML file: each attribute of each request missing, too
 short, too long, out of range, in the wrong form, twice; attributes that are not
 of the request, or of no request at all; and, by hand, combinations that the
 format cannot express. Runs in a network namespace of its own."""
-import ctypes
 import errno
-import os
 import struct
-import subprocess
 
 import genl
 import ktap
-from spec import HERE, Spec
+import own_netns
+from spec import Spec
 
-CLONE_NEWNET = 0x40000000
 spec = Spec()
 
 
 def setup():
     """A namespace with a flow of each kind that a key can name."""
-    if os.geteuid():
-        ktap.skip_all("needs root")
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    own_netns.enter()
     sock = genl.Socket()
     family = sock.family(spec.name)
-    send = os.path.join(HERE, "../net/send_esp")
-    for a in (["127.0.0.1", "127.0.0.1"], ["::1", "::1"]):
-        subprocess.run([send, "-s", "0x1000", "-n", "3"] + a, check=True)
+    for a in ("127.0.0.1", "::1"):
+        own_netns.send(a, 0x1000, 3)
     return sock, family
 
 
@@ -89,7 +81,7 @@ class Run:
             return self.t.expect(what, " or ".join(errno.errorcode[c] for c in codes), str(a))
         if not a.text:
             return self.t.expect(what, "a text", str(a))
-        # the end of a dump carries the text only, before Linux 6.3
+        # on older kernels the end of a dump carries the text only
         if at is None or (a.done and a.offset is None):
             return self.t.expect(what, True, True)
         return self.t.expect(f"{what} ('{a.text}'): offset of the attribute", at, a.offset)
