@@ -231,18 +231,21 @@ static void do_hold_add(struct client *cl)
 		return;
 	}
 	ret = hist_hold_add(d->hist, conn, seconds, reason ? reason : "");
-	if (ret) {
-		refuse(cl, "the hold could not be stored: %s", strerror(-ret));
+	if (ret == -EINVAL || ret == -ENOSPC || ret == -ENOMEM) {
+		refuse(cl, "the hold was not taken: %s", strerror(-ret));
 		return;
 	}
 	log_notice("hold on %s%s%s", conn, reason && reason[0] ? ": " : "", reason ? reason : "");
 	for (i = 0; conns && i < conns->nconn; i++)
 		known |= !strcmp(conns->conn[i].name, conn);
 	j = json_pack("{s:b}", "ok", 1);
-	if (!known && strcmp(conn, "all"))
+	if (ret)
 		json_object_set_new(
 			j, "warning",
-			json_string("the IKE daemon has no connection of that name now"));
+			json_string("in effect, but not on disk: a restart forgets it"));
+	else if (!known && strcmp(conn, "all"))
+		json_object_set_new(j, "warning",
+				    json_string("no connection of that name is loaded now"));
 	look_soon(d, 0);
 	answer(cl, j);
 }
@@ -259,13 +262,13 @@ static void do_hold_del(struct client *cl)
 		refuse(cl, "no hold on \"%s\"; `invspi hold show' lists them", conn);
 		return;
 	}
-	if (ret) {
-		refuse(cl, "the hold could not be removed: %s", strerror(-ret));
-		return;
-	}
 	log_notice("hold on %s removed", conn);
 	look_soon(cl->c->d, 0);
-	answer(cl, json_pack("{s:b}", "ok", 1));
+	if (ret)
+		answer(cl, json_pack("{s:b, s:s}", "ok", 1, "warning",
+				     "removed, but not on disk: a restart brings it back"));
+	else
+		answer(cl, json_pack("{s:b}", "ok", 1));
 }
 
 static void add_hold(void *arg, const struct hist_hold *h)

@@ -102,11 +102,13 @@ static void on_events(uv_poll_t *poll, int status, int events)
 {
 	struct invspid *d = poll->data;
 	struct invspi_err err = { "" };
-	int ret = status;
+	int ret;
 
 	(void)events;
-	if (!status)
-		ret = invspi_events_recv(d->events, on_flow_event, d, &err);
+	/* An overrun is an error of the socket, and libuv stops polling at one. */
+	if (status)
+		uv_poll_start(poll, UV_READABLE, on_events);
+	ret = invspi_events_recv(d->events, on_flow_event, d, &err);
 	if (ret >= 0)
 		return;
 	if (ret == -ENOBUFS) {

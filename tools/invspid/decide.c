@@ -165,7 +165,7 @@ static const struct row rows[] = {
 	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
 	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC), 0,
 	  ACTION_REPORT, LOOK_NOT,
-	  "alive when the IKE daemon or the machine stopped, but there is no address to initiate to" },
+	  "alive when the IKE daemon or machine stopped, but no address to initiate to is known" },
 	{ GRADE_LOST_WITH_DAEMON,
 	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
 	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CHILDREN_DOWN), 0,

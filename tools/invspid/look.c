@@ -275,7 +275,7 @@ static void check_mass_loss(struct invspid *d)
 		}
 	}
 	if (missing >= MASS_LOSS_MIN && missing * 2 > total &&
-	    !xfrm_flush_seen(d->xfrm, d->started)) {
+	    !xfrm_flush_seen(d->xfrm, d->started) && !xfrm_overruns(d->xfrm)) {
 		if (!d->stopped)
 			log_err("ALERT: %u of the IKE daemon's %u SAs are not in the kernel and were not seen to leave: wrong network namespace, or ESP in user space? Nothing is done until they are there; `invspi doctor' and `invspi status' tell more",
 				missing, total);

@@ -433,6 +433,7 @@ void recover_start(struct invspid *d, const struct tracked *t)
 	d->in_flight++;
 	if (r->action == ACTION_REKEY) {
 		r->old_id = t->child_id;
+		hist_end(d->hist, t->flow.spi, t->flow.proto, END_KERNEL_LOST, r->verdict);
 		rekey(r);
 		return;
 	}
