@@ -24,31 +24,31 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PACKET_MAX	65535
-#define PAYLOAD_MAX	60000
+#define PACKET_MAX 65535
+#define PAYLOAD_MAX 60000
 
 enum form { FORM_ESP, FORM_AH, FORM_UDP, FORM_BYTES };
 
 struct options {
 	enum form form;
 	int family;
-	uint8_t src[16], dst[16];	/* network byte order */
-	uint8_t proto;			/* after the IP headers */
+	uint8_t src[16], dst[16]; /* network byte order */
+	uint8_t proto; /* after the IP headers */
 	uint32_t spi, seq;
 	unsigned long count, flows;
-	double rate;			/* packets a second, 0: no limit */
-	unsigned int len;		/* bytes after the ESP or AH header */
-	long cut;			/* bytes after the IP headers, -1: all */
+	double rate; /* packets a second, 0: no limit */
+	unsigned int len; /* bytes after the ESP or AH header */
+	long cut; /* bytes after the IP headers, -1: all */
 	uint16_t sport, dport;
-	unsigned int fragment;		/* payload bytes of each, 0: none */
-	const char *ext;		/* n: NOPs; h, d: hop-by-hop, destination */
+	unsigned int fragment; /* payload bytes of each, 0: none */
+	const char *ext; /* n: NOPs; h, d: hop-by-hop, destination */
 	uint8_t *bytes;
 	size_t bytes_len;
 	bool random_spi, random_src;
 	uint64_t seed;
 	const char *dev;
 	uint8_t mac[6];
-	long total;			/* length for the IP header, -1: the true one */
+	long total; /* length for the IP header, -1: the true one */
 	unsigned int mark;
 };
 
@@ -58,35 +58,34 @@ struct packet {
 };
 
 static const char usage[] =
-"Usage: send_esp [OPTION...] SRC DST\n"
-"\n"
-"  -p, --proto esp|ah|udp|N  what to send: ESP (default), AH, ESP in UDP, or the\n"
-"                            bytes of --bytes as IP protocol N\n"
-"  -s, --spi N               SPI (default 0x1000)\n"
-"  -q, --seq N               sequence number of the first packet (default 1)\n"
-"  -n, --count N             packets (default 1)\n"
-"  -r, --rate PPS            packets a second (default: as fast as it goes)\n"
-"  -F, --flows N             SPIs from --spi on, N of them in turn (default 1)\n"
-"  -R, --random SEED         random SPIs (from 256 on), always the same for a seed\n"
-"  -Z, --random-source       with -R: also random last 16 bits of the source\n"
-"  -l, --len N               bytes after the ESP or AH header (default 64)\n"
-"  -b, --bytes HEX           these bytes after the IP headers (or the UDP header)\n"
-"  -t, --truncate N          only the first N bytes after the IP headers\n"
-"  -P, --sport N             UDP source port (default 4500)\n"
-"  -D, --dport N             UDP destination port (default 4500)\n"
-"  -f, --fragment N          in fragments of N bytes (a multiple of 8)\n"
-"  -e, --extension CHARS     IPv4: n (four NOP options); IPv6: h (hop-by-hop),\n"
-"                            d (destination options); in this order\n"
-"  -M, --mark N              SO_MARK of the sending socket\n"
-"  -i, --interface DEV       send frames there, past the IP stack; needs -m\n"
-"  -m, --mac MAC             their destination\n"
-"  -L, --length N            a wrong total (IPv6: payload) length; needs -i\n"
-"  -h, --help                this text\n"
-"\n"
-"Exit status: 0 all sent, 1 not, 2 wrong usage.\n";
+	"Usage: send_esp [OPTION...] SRC DST\n"
+	"\n"
+	"  -p, --proto esp|ah|udp|N  what to send: ESP (default), AH, ESP in UDP, or the\n"
+	"                            bytes of --bytes as IP protocol N\n"
+	"  -s, --spi N               SPI (default 0x1000)\n"
+	"  -q, --seq N               sequence number of the first packet (default 1)\n"
+	"  -n, --count N             packets (default 1)\n"
+	"  -r, --rate PPS            packets a second (default: as fast as it goes)\n"
+	"  -F, --flows N             SPIs from --spi on, N of them in turn (default 1)\n"
+	"  -R, --random SEED         random SPIs (from 256 on), always the same for a seed\n"
+	"  -Z, --random-source       with -R: also random last 16 bits of the source\n"
+	"  -l, --len N               bytes after the ESP or AH header (default 64)\n"
+	"  -b, --bytes HEX           these bytes after the IP headers (or the UDP header)\n"
+	"  -t, --truncate N          only the first N bytes after the IP headers\n"
+	"  -P, --sport N             UDP source port (default 4500)\n"
+	"  -D, --dport N             UDP destination port (default 4500)\n"
+	"  -f, --fragment N          in fragments of N bytes (a multiple of 8)\n"
+	"  -e, --extension CHARS     IPv4: n (four NOP options); IPv6: h (hop-by-hop),\n"
+	"                            d (destination options); in this order\n"
+	"  -M, --mark N              SO_MARK of the sending socket\n"
+	"  -i, --interface DEV       send frames there, past the IP stack; needs -m\n"
+	"  -m, --mac MAC             their destination\n"
+	"  -L, --length N            a wrong total (IPv6: payload) length; needs -i\n"
+	"  -h, --help                this text\n"
+	"\n"
+	"Exit status: 0 all sent, 1 not, 2 wrong usage.\n";
 
-__attribute__((format(printf, 1, 2), noreturn))
-static void die_usage(const char *fmt, ...)
+__attribute__((format(printf, 1, 2), noreturn)) static void die_usage(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -121,8 +120,8 @@ static void parse_bytes(struct options *o, const char *s)
 	size_t n = strlen(s);
 
 	if (n % 2 || n / 2 > PAYLOAD_MAX)
-		die_usage("--bytes: %zu hex digits; must be an even number up to %d",
-			  n, 2 * PAYLOAD_MAX);
+		die_usage("--bytes: %zu hex digits; must be an even number up to %d", n,
+			  2 * PAYLOAD_MAX);
 	o->bytes = malloc(n / 2 + 1);
 	if (!o->bytes)
 		die("--bytes");
@@ -130,9 +129,9 @@ static void parse_bytes(struct options *o, const char *s)
 	for (size_t i = 0; i < n / 2; i++) {
 		unsigned int b;
 
-		if (strspn(s + 2 * i, "0123456789abcdefABCDEF") < 2)
+		if (strspn(s + 2 * i, "0123456789abcdefABCDEF") < 2 ||
+		    sscanf(s + 2 * i, "%2x", &b) != 1)
 			die_usage("--bytes: '%.2s' is not hexadecimal", s + 2 * i);
-		sscanf(s + 2 * i, "%2x", &b);
 		o->bytes[i] = b;
 	}
 }
@@ -168,50 +167,101 @@ static void parse_addresses(struct options *o, const char *src, const char *dst)
 
 static void parse(struct options *o, int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "proto", 1, NULL, 'p' }, { "spi", 1, NULL, 's' },
-		{ "seq", 1, NULL, 'q' }, { "count", 1, NULL, 'n' },
-		{ "rate", 1, NULL, 'r' }, { "flows", 1, NULL, 'F' },
-		{ "random", 1, NULL, 'R' }, { "random-source", 0, NULL, 'Z' },
-		{ "len", 1, NULL, 'l' }, { "bytes", 1, NULL, 'b' },
-		{ "truncate", 1, NULL, 't' }, { "sport", 1, NULL, 'P' },
-		{ "dport", 1, NULL, 'D' }, { "fragment", 1, NULL, 'f' },
-		{ "extension", 1, NULL, 'e' }, { "mark", 1, NULL, 'M' },
-		{ "interface", 1, NULL, 'i' }, { "mac", 1, NULL, 'm' },
-		{ "length", 1, NULL, 'L' }, { "help", 0, NULL, 'h' }, { }
-	};
+	static const struct option longs[] = { { "proto", 1, NULL, 'p' },
+					       { "spi", 1, NULL, 's' },
+					       { "seq", 1, NULL, 'q' },
+					       { "count", 1, NULL, 'n' },
+					       { "rate", 1, NULL, 'r' },
+					       { "flows", 1, NULL, 'F' },
+					       { "random", 1, NULL, 'R' },
+					       { "random-source", 0, NULL, 'Z' },
+					       { "len", 1, NULL, 'l' },
+					       { "bytes", 1, NULL, 'b' },
+					       { "truncate", 1, NULL, 't' },
+					       { "sport", 1, NULL, 'P' },
+					       { "dport", 1, NULL, 'D' },
+					       { "fragment", 1, NULL, 'f' },
+					       { "extension", 1, NULL, 'e' },
+					       { "mark", 1, NULL, 'M' },
+					       { "interface", 1, NULL, 'i' },
+					       { "mac", 1, NULL, 'm' },
+					       { "length", 1, NULL, 'L' },
+					       { "help", 0, NULL, 'h' },
+					       {} };
 	bool mac = false;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "p:s:q:n:r:F:R:Zl:b:t:P:D:f:e:M:i:m:L:h",
-				longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "p:s:q:n:r:F:R:Zl:b:t:P:D:f:e:M:i:m:L:h", longs,
+				NULL)) != -1) {
 		switch (c) {
-		case 'p': parse_proto(o, optarg); break;
-		case 's': o->spi = number("--spi", optarg, UINT32_MAX); break;
-		case 'q': o->seq = number("--seq", optarg, UINT32_MAX); break;
-		case 'n': o->count = number("--count", optarg, ULONG_MAX); break;
-		case 'r': o->rate = number("--rate", optarg, 1000000000); break;
-		case 'F': o->flows = number("--flows", optarg, UINT32_MAX); break;
-		case 'R': o->random_spi = true; o->seed = number("--random", optarg, ULONG_MAX); break;
-		case 'Z': o->random_src = true; break;
-		case 'l': o->len = number("--len", optarg, PAYLOAD_MAX); break;
-		case 'b': parse_bytes(o, optarg); break;
-		case 't': o->cut = number("--truncate", optarg, PAYLOAD_MAX); break;
-		case 'P': o->sport = number("--sport", optarg, 65535); break;
-		case 'D': o->dport = number("--dport", optarg, 65535); break;
-		case 'f': o->fragment = number("--fragment", optarg, 65528); break;
-		case 'e': o->ext = optarg; break;
-		case 'M': o->mark = number("--mark", optarg, UINT32_MAX); break;
-		case 'i': o->dev = optarg; break;
-		case 'm':
-			mac = sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &o->mac[0], &o->mac[1],
-				     &o->mac[2], &o->mac[3], &o->mac[4], &o->mac[5]) == 6;
-			if (!mac)
-				die_usage("--mac '%s': must be six hexadecimal bytes with colons", optarg);
+		case 'p':
+			parse_proto(o, optarg);
 			break;
-		case 'L': o->total = number("--length", optarg, 65535); break;
-		case 'h': fputs(usage, stdout); exit(0);
-		default: exit(2);
+		case 's':
+			o->spi = number("--spi", optarg, UINT32_MAX);
+			break;
+		case 'q':
+			o->seq = number("--seq", optarg, UINT32_MAX);
+			break;
+		case 'n':
+			o->count = number("--count", optarg, ULONG_MAX);
+			break;
+		case 'r':
+			o->rate = number("--rate", optarg, 1000000000);
+			break;
+		case 'F':
+			o->flows = number("--flows", optarg, UINT32_MAX);
+			break;
+		case 'R':
+			o->random_spi = true;
+			o->seed = number("--random", optarg, ULONG_MAX);
+			break;
+		case 'Z':
+			o->random_src = true;
+			break;
+		case 'l':
+			o->len = number("--len", optarg, PAYLOAD_MAX);
+			break;
+		case 'b':
+			parse_bytes(o, optarg);
+			break;
+		case 't':
+			o->cut = number("--truncate", optarg, PAYLOAD_MAX);
+			break;
+		case 'P':
+			o->sport = number("--sport", optarg, 65535);
+			break;
+		case 'D':
+			o->dport = number("--dport", optarg, 65535);
+			break;
+		case 'f':
+			o->fragment = number("--fragment", optarg, 65528);
+			break;
+		case 'e':
+			o->ext = optarg;
+			break;
+		case 'M':
+			o->mark = number("--mark", optarg, UINT32_MAX);
+			break;
+		case 'i':
+			o->dev = optarg;
+			break;
+		case 'm':
+			mac = sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &o->mac[0],
+				     &o->mac[1], &o->mac[2], &o->mac[3], &o->mac[4],
+				     &o->mac[5]) == 6;
+			if (!mac)
+				die_usage("--mac '%s': must be six hexadecimal bytes with colons",
+					  optarg);
+			break;
+		case 'L':
+			o->total = number("--length", optarg, 65535);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			exit(2);
 		}
 	}
 	if (argc - optind != 2)
@@ -243,7 +293,7 @@ static void put32(uint8_t *p, uint32_t v)
 
 static uint64_t next_random(uint64_t *s)
 {
-	uint64_t z = *s += 0x9e3779b97f4a7c15;	/* splitmix64: any seed will do */
+	uint64_t z = *s += 0x9e3779b97f4a7c15; /* splitmix64: any seed will do */
 
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
@@ -272,7 +322,7 @@ static size_t build_ipsec(const struct options *o, uint8_t *p, uint32_t spi, uin
 	size_t head = 8;
 
 	if (o->form == FORM_AH) {
-		head = 24;		/* with an ICV of 12 bytes */
+		head = 24; /* with an ICV of 12 bytes */
 		memset(p, 0, head);
 		p[0] = IPPROTO_UDP;
 		p[1] = head / 4 - 2;
@@ -288,8 +338,8 @@ static size_t build_ipsec(const struct options *o, uint8_t *p, uint32_t spi, uin
 }
 
 /* All that follows the IP headers. Returns its length. */
-static size_t build_payload(const struct options *o, const uint8_t *src, uint8_t *p,
-			    uint32_t spi, uint32_t seq)
+static size_t build_payload(const struct options *o, const uint8_t *src, uint8_t *p, uint32_t spi,
+			    uint32_t seq)
 {
 	size_t n, addr = o->family == AF_INET ? 4 : 16;
 	uint8_t *body = o->form == FORM_UDP ? p + 8 : p;
@@ -444,12 +494,13 @@ static void send_packet(const struct options *o, int fd, const struct sockaddr_s
 		bool more = payload.len - at > step;
 
 		n = more ? step : payload.len - at;
-		head = (o->family == AF_INET ? ip4_header : ip6_header)
-			(o, src, packet.data, n, id, at, more);
+		head = (o->family == AF_INET ? ip4_header : ip6_header)(o, src, packet.data, n, id,
+									at, more);
 		if (head + n > sizeof(packet.data))
 			die_usage("--len: the packet is longer than %d bytes", PACKET_MAX);
 		memcpy(packet.data + head, payload.data + at, n);
-		while (sendto(fd, packet.data, head + n, 0, (const struct sockaddr *)to, to_len) < 0) {
+		while (sendto(fd, packet.data, head + n, 0, (const struct sockaddr *)to, to_len) <
+		       0) {
 			if (errno != ENOBUFS && errno != EAGAIN && errno != EINTR)
 				die("sendto");
 		}
@@ -473,8 +524,16 @@ static void wait_turn(const struct timespec *start, double rate, unsigned long i
 
 int main(int argc, char **argv)
 {
-	struct options o = { .proto = IPPROTO_ESP, .spi = 0x1000, .seq = 1, .count = 1, .flows = 1,
-			     .len = 64, .cut = -1, .sport = 4500, .dport = 4500, .total = -1 };
+	struct options o = { .proto = IPPROTO_ESP,
+			     .spi = 0x1000,
+			     .seq = 1,
+			     .count = 1,
+			     .flows = 1,
+			     .len = 64,
+			     .cut = -1,
+			     .sport = 4500,
+			     .dport = 4500,
+			     .total = -1 };
 	struct sockaddr_storage to;
 	struct timespec start;
 	socklen_t to_len;

@@ -27,7 +27,8 @@ int main(int argc, char **argv)
 		fputs("Usage: udp_encap ADDRESS PORT\n", stderr);
 		return 2;
 	}
-	in4.sin_port = in6.sin6_port = htons(atoi(argv[2]));
+	in4.sin_port = htons(atoi(argv[2]));
+	in6.sin6_port = in4.sin_port;
 	if (inet_pton(AF_INET, argv[1], &in4.sin_addr) != 1) {
 		if (inet_pton(AF_INET6, argv[1], &in6.sin6_addr) != 1) {
 			fprintf(stderr, "udp_encap: '%s' is not an address\n", argv[1]);
@@ -37,8 +38,8 @@ int main(int argc, char **argv)
 		len = sizeof(in6);
 	}
 	fd = socket(sa->sa_family, SOCK_DGRAM, 0);
-	if (fd < 0 || (len == sizeof(in6) &&
-		       setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))) ||
+	if (fd < 0 ||
+	    (len == sizeof(in6) && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one))) ||
 	    bind(fd, sa, len) || setsockopt(fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof(type))) {
 		fprintf(stderr, "udp_encap: %s port %s: %s\n", argv[1], argv[2], strerror(errno));
 		return 1;

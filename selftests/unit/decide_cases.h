@@ -11,8 +11,8 @@
 #include "ktap.h"
 #include "decide.h"
 
-#define NOW		INT64_C(10000000)
-#define NEVER		INT64_MAX
+#define NOW INT64_C(10000000)
+#define NEVER INT64_MAX
 
 static const struct limits stock = {
 	.in_passing_ms = 6000,
@@ -85,46 +85,46 @@ static const struct evidence stranger = {
 };
 
 /* The reasons, by a part of their text that no other one has. */
-#define W_HOLD		"operator holds"
-#define W_BY_HAND	"has not been up since"
-#define W_OPERATOR	"this SA was terminated by hand"
-#define W_OBSERVE	"mode observe"
-#define W_PASSIVE	"is passive"
-#define W_NOT_LOCAL	"not an address"
-#define W_KEYER		"did not make"
-#define W_ELSEWHERE	"another destination, mark"
-#define W_HERE		"in the kernel now"
-#define W_LARVAL	"being negotiated"
-#define W_ENDED		"late packets"
-#define W_EXCHANGE	"in progress"
-#define W_STOPPED	"the flow stopped"
-#define W_GONE_TOO	"gone from the daemon too"
-#define W_ABSENT	"no connection to the IKE daemon"
-#define W_FOREIGN	"in user space"
-#define W_STOPPING	"shutting down"
-#define W_SETTLING	"not settled"
-#define W_SILENT	"silent on IKE"
-#define W_INBOUND	"whether the IKE daemon has this SPI"
-#define W_IKE_SA	"whether there is an IKE_SA"
-#define W_KERNEL	"the kernel has lost it"
-#define W_CRASH		"and there is no IKE_SA"
-#define W_CRASH_DYN	"no address to initiate to"
-#define W_CRASH_NONE	"nothing should be up"
-#define W_UP		"stale or forged"
-#define W_DOWN		"the IKE_SA is"
-#define W_UNLOADED	"not loaded"
-#define W_MOVED		"address or port are not"
-#define W_IKE_GONE	"so is its IKE_SA"
-#define W_NEVER		"never an SPI of ours, from a peer with an IKE_SA"
-#define W_NO_HISTORY	"configured peer without"
-#define W_DYNAMIC	"a peer with a dynamic address"
-#define W_NOTHING	"nothing is known"
-#define B_STOPPED	"until an operator has looked"
-#define B_ADVISE	"mode advise"
-#define B_GAVE_UP	"given up"
-#define B_BUSY		"for this peer is under way"
-#define B_FULL		"too many actions"
-#define B_BACKOFF	"backing off"
+#define W_HOLD "operator holds"
+#define W_BY_HAND "has not been up since"
+#define W_OPERATOR "this SA was terminated by hand"
+#define W_OBSERVE "mode observe"
+#define W_PASSIVE "is passive"
+#define W_NOT_LOCAL "not an address"
+#define W_KEYER "did not make"
+#define W_ELSEWHERE "another destination, mark"
+#define W_HERE "in the kernel now"
+#define W_LARVAL "being negotiated"
+#define W_ENDED "late packets"
+#define W_EXCHANGE "in progress"
+#define W_STOPPED "the flow stopped"
+#define W_GONE_TOO "gone from the daemon too"
+#define W_ABSENT "no connection to the IKE daemon"
+#define W_FOREIGN "in user space"
+#define W_STOPPING "shutting down"
+#define W_SETTLING "not settled"
+#define W_SILENT "silent on IKE"
+#define W_INBOUND "whether the IKE daemon has this SPI"
+#define W_IKE_SA "whether there is an IKE_SA"
+#define W_KERNEL "the kernel has lost it"
+#define W_CRASH "and there is no IKE_SA"
+#define W_CRASH_DYN "no address to initiate to"
+#define W_CRASH_NONE "nothing should be up"
+#define W_UP "stale or forged"
+#define W_DOWN "the IKE_SA is"
+#define W_UNLOADED "not loaded"
+#define W_MOVED "address or port are not"
+#define W_IKE_GONE "so is its IKE_SA"
+#define W_NEVER "never an SPI of ours, from a peer with an IKE_SA"
+#define W_NO_HISTORY "configured peer without"
+#define W_DYNAMIC "a peer with a dynamic address"
+#define W_NOTHING "nothing is known"
+#define B_STOPPED "until an operator has looked"
+#define B_ADVISE "mode advise"
+#define B_GAVE_UP "given up"
+#define B_BUSY "for this peer is under way"
+#define B_FULL "too many actions"
+#define B_BACKOFF "backing off"
 
 static unsigned int checks, failures;
 
@@ -132,8 +132,8 @@ static unsigned int checks, failures;
  * One check. Only failures get a line each, with what was expected: there are
  * thousands of checks, and their number stands in the line of the test.
  */
-__attribute__((format(printf, 3, 4)))
-static void judge(bool ok, const char *name, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void judge(bool ok, const char *name, const char *fmt,
+							...)
 {
 	va_list ap;
 
@@ -177,6 +177,7 @@ static void check(const char *name, const struct evidence *ev, const struct deci
 	struct limits lim_was;
 	const char *why = NULL;
 	struct decision d, again;
+	bool as_expected;
 	enum grade g;
 
 	memcpy(&ev_was, ev, sizeof(ev_was));
@@ -184,24 +185,26 @@ static void check(const char *name, const struct evidence *ev, const struct deci
 	memcpy(&lim_was, lim, sizeof(lim_was));
 
 	d = decide(ev, st, lim, now);
-	judge(d.grade == x->grade && d.action == x->action && d.wanted == x->wanted &&
-	      d.wait_ms == x->wait_ms && means(d.why, x->why) && means(d.blocked, x->blocked),
-	      name,
+	as_expected = d.grade == x->grade && d.action == x->action && d.wanted == x->wanted &&
+		      d.wait_ms == x->wait_ms && means(d.why, x->why) &&
+		      means(d.blocked, x->blocked);
+	judge(as_expected, name,
 	      "expected %s %s (wanted %s) wait %lld \"%s\" blocked by \"%s\", actual %s %s (wanted %s) wait %lld \"%s\" blocked by \"%s\"",
 	      grade_name(x->grade), action_name(x->action), action_name(x->wanted),
-	      (long long)x->wait_ms, str(x->why), str(x->blocked),
-	      grade_name(d.grade), action_name(d.action), action_name(d.wanted),
-	      (long long)d.wait_ms, str(d.why), str(d.blocked));
+	      (long long)x->wait_ms, str(x->why), str(x->blocked), grade_name(d.grade),
+	      action_name(d.action), action_name(d.wanted), (long long)d.wait_ms, str(d.why),
+	      str(d.blocked));
 
 	g = grade_flow(ev, lim, now, &why);
 	judge(g == d.grade && why == d.why && grade_flow(ev, lim, now, NULL) == g, name,
-	      "expected grade_flow() to agree: %s \"%s\", actual %s \"%s\"",
-	      grade_name(d.grade), str(d.why), grade_name(g), str(why));
+	      "expected grade_flow() to agree: %s \"%s\", actual %s \"%s\"", grade_name(d.grade),
+	      str(d.why), grade_name(g), str(why));
 
 	again = decide(ev, st, lim, now);
-	judge(again.grade == d.grade && again.action == d.action && again.wanted == d.wanted &&
-	      again.wait_ms == d.wait_ms && again.why == d.why && again.blocked == d.blocked,
-	      name, "expected the same decision when asked again, actual %s %s",
+	as_expected = again.grade == d.grade && again.action == d.action &&
+		      again.wanted == d.wanted && again.wait_ms == d.wait_ms &&
+		      again.why == d.why && again.blocked == d.blocked;
+	judge(as_expected, name, "expected the same decision when asked again, actual %s %s",
 	      grade_name(again.grade), action_name(again.action));
 
 	memcpy(&held, ev, sizeof(held));
@@ -210,24 +213,26 @@ static void check(const char *name, const struct evidence *ev, const struct deci
 	judge(g == GRADE_HELD && means(why, W_HOLD), name,
 	      "expected the operator's hold to win, actual %s \"%s\"", grade_name(g), str(why));
 
-	judge(!memcmp(&ev_was, ev, sizeof(ev_was)) && !memcmp(&st_was, st, sizeof(st_was)) &&
-	      !memcmp(&lim_was, lim, sizeof(lim_was)), name,
-	      "expected unchanged arguments, actual: written to");
+	as_expected = !memcmp(&ev_was, ev, sizeof(ev_was)) &&
+		      !memcmp(&st_was, st, sizeof(st_was)) &&
+		      !memcmp(&lim_was, lim, sizeof(lim_was));
+	judge(as_expected, name, "expected unchanged arguments, actual: written to");
 }
 
 /* Evidence @base after @change (statements about e) must give these. */
-#define EXPECT(base, change, _grade, _action, _wait, _why) do {			\
-	const struct expect x = { GRADE_##_grade, ACTION_##_action,		\
-				  ACTION_##_action, _wait, _why, NULL };	\
-	struct evidence e;							\
-										\
-	memcpy(&e, &(base), sizeof(e));						\
-	change;									\
-	check(#base ": " #change, &e, &fresh, &stock, NOW, &x);			\
-} while (0)
+#define EXPECT(base, change, _grade, _action, _wait, _why)                                    \
+	do {                                                                                  \
+		const struct expect x = {                                                     \
+			GRADE_##_grade, ACTION_##_action, ACTION_##_action, _wait, _why, NULL \
+		};                                                                            \
+		struct evidence e;                                                            \
+		memcpy(&e, &(base), sizeof(e));                                               \
+		change;                                                                       \
+		check(#base ": " #change, &e, &fresh, &stock, NOW, &x);                       \
+	} while (0)
 
-#define REKEYS(change)		EXPECT(kernel_lost, change, LOST_IN_KERNEL, REKEY, 0, W_KERNEL)
-#define INITIATES(change)	EXPECT(daemon_lost, change, LOST_WITH_DAEMON, INITIATE, 0, W_CRASH)
+#define REKEYS(change) EXPECT(kernel_lost, change, LOST_IN_KERNEL, REKEY, 0, W_KERNEL)
+#define INITIATES(change) EXPECT(daemon_lost, change, LOST_WITH_DAEMON, INITIATE, 0, W_CRASH)
 
 struct test {
 	const char *name;

@@ -28,20 +28,19 @@ static void test_held(void)
 	EXPECT(kernel_lost, e.dst_local = false, HELD, NONE, 0, W_NOT_LOCAL);
 	EXPECT(daemon_lost, e.dst_local = false, HELD, NONE, 0, W_NOT_LOCAL);
 	/* An end means nothing without a history. */
-	EXPECT(kernel_lost, (e.hist_known = false, e.hist_end = END_OPERATOR),
-	       LOST_IN_KERNEL, REKEY, 0, W_KERNEL);
+	EXPECT(kernel_lost, (e.hist_known = false, e.hist_end = END_OPERATOR), LOST_IN_KERNEL,
+	       REKEY, 0, W_KERNEL);
 	/* The order of the reasons. */
 	EXPECT(kernel_lost, (e.hold = true, e.by_hand = true), HELD, NONE, 0, W_HOLD);
-	EXPECT(kernel_lost, (e.by_hand = true, e.hist_end = END_OPERATOR),
-	       HELD, NONE, 0, W_BY_HAND);
-	EXPECT(kernel_lost, (e.hist_end = END_OPERATOR, e.mode = MODE_OBSERVE),
-	       HELD, NONE, 0, W_OPERATOR);
-	EXPECT(kernel_lost, (e.mode = MODE_OBSERVE, e.ike_passive = true),
-	       HELD, NONE, 0, W_OBSERVE);
-	EXPECT(kernel_lost, (e.ike_passive = true, e.dst_local = false),
-	       HELD, NONE, 0, W_PASSIVE);
-	EXPECT(kernel_lost, (e.dst_local = false, e.other_keyer = true),
-	       HELD, NONE, 0, W_NOT_LOCAL);
+	EXPECT(kernel_lost, (e.by_hand = true, e.hist_end = END_OPERATOR), HELD, NONE, 0,
+	       W_BY_HAND);
+	EXPECT(kernel_lost, (e.hist_end = END_OPERATOR, e.mode = MODE_OBSERVE), HELD, NONE, 0,
+	       W_OPERATOR);
+	EXPECT(kernel_lost, (e.mode = MODE_OBSERVE, e.ike_passive = true), HELD, NONE, 0,
+	       W_OBSERVE);
+	EXPECT(kernel_lost, (e.ike_passive = true, e.dst_local = false), HELD, NONE, 0, W_PASSIVE);
+	EXPECT(kernel_lost, (e.dst_local = false, e.other_keyer = true), HELD, NONE, 0,
+	       W_NOT_LOCAL);
 }
 
 static void test_not_ours_to_mend(void)
@@ -50,12 +49,12 @@ static void test_not_ours_to_mend(void)
 	EXPECT(daemon_lost, e.other_keyer = true, OTHER_KEYER, REPORT, 0, W_KEYER);
 	EXPECT(kernel_lost, e.sa_elsewhere = true, MISDIRECTED, REPORT, 0, W_ELSEWHERE);
 	EXPECT(daemon_lost, e.sa_elsewhere = true, MISDIRECTED, REPORT, 0, W_ELSEWHERE);
-	EXPECT(kernel_lost, (e.other_keyer = true, e.sa_elsewhere = true),
-	       OTHER_KEYER, REPORT, 0, W_KEYER);
-	EXPECT(kernel_lost, (e.sa_elsewhere = true, e.sa_here = true),
-	       MISDIRECTED, REPORT, 0, W_ELSEWHERE);
-	EXPECT(kernel_lost, (e.sa_elsewhere = true, e.last_drop = LONG_AGO),
-	       MISDIRECTED, REPORT, 0, W_ELSEWHERE);
+	EXPECT(kernel_lost, (e.other_keyer = true, e.sa_elsewhere = true), OTHER_KEYER, REPORT, 0,
+	       W_KEYER);
+	EXPECT(kernel_lost, (e.sa_elsewhere = true, e.sa_here = true), MISDIRECTED, REPORT, 0,
+	       W_ELSEWHERE);
+	EXPECT(kernel_lost, (e.sa_elsewhere = true, e.last_drop = LONG_AGO), MISDIRECTED, REPORT, 0,
+	       W_ELSEWHERE);
 }
 
 static void test_sa_present(void)
@@ -65,13 +64,13 @@ static void test_sa_present(void)
 	EXPECT(kernel_lost, e.sa_larval = true, IN_PASSING, NONE, 0, W_LARVAL);
 	EXPECT(daemon_lost, e.sa_larval = true, IN_PASSING, NONE, 0, W_LARVAL);
 	EXPECT(kernel_lost, (e.sa_here = true, e.sa_larval = true), IN_PASSING, NONE, 0, W_HERE);
-	EXPECT(kernel_lost, (e.sa_larval = true, e.hist_end = END_REKEYED,
-			     e.hist_ended_at = NOW), IN_PASSING, NONE, 0, W_LARVAL);
-	/* Whatever else is the matter. */
-	EXPECT(kernel_lost, (e.sa_here = true, e.daemon = DAEMON_ABSENT),
-	       IN_PASSING, NONE, 0, W_HERE);
-	EXPECT(kernel_lost, (e.sa_larval = true, e.task_since = LONG_AGO),
+	EXPECT(kernel_lost, (e.sa_larval = true, e.hist_end = END_REKEYED, e.hist_ended_at = NOW),
 	       IN_PASSING, NONE, 0, W_LARVAL);
+	/* Whatever else is the matter. */
+	EXPECT(kernel_lost, (e.sa_here = true, e.daemon = DAEMON_ABSENT), IN_PASSING, NONE, 0,
+	       W_HERE);
+	EXPECT(kernel_lost, (e.sa_larval = true, e.task_since = LONG_AGO), IN_PASSING, NONE, 0,
+	       W_LARVAL);
 }
 
 /* Which ends excuse late packets; for each just now, and long enough ago. */
@@ -82,24 +81,18 @@ static void test_ends(void)
 		bool in_order;
 		bool with_daemon;
 	} ends[] = {
-		{ END_NONE,		false,	false },
-		{ END_REKEYED,		true,	false },
-		{ END_DELETED_LOCAL,	true,	false },
-		{ END_DELETED_PEER,	true,	false },
-		{ END_INACTIVITY,	true,	false },
-		{ END_GAVE_UP,		false,	false },
-		{ END_DAEMON_LOST,	false,	true },
-		{ END_KERNEL_LOST,	false,	false },
-		{ END_MACHINE_DOWN,	false,	true },
-		{ END_EXPIRED,		true,	false },
-		{ END_REPLACED,		true,	false },
-		{ END_UNSEEN,		false,	false },
+		{ END_NONE, false, false },	    { END_REKEYED, true, false },
+		{ END_DELETED_LOCAL, true, false }, { END_DELETED_PEER, true, false },
+		{ END_INACTIVITY, true, false },    { END_GAVE_UP, false, false },
+		{ END_DAEMON_LOST, false, true },   { END_KERNEL_LOST, false, false },
+		{ END_MACHINE_DOWN, false, true },  { END_EXPIRED, true, false },
+		{ END_REPLACED, true, false },	    { END_UNSEEN, false, false },
 	};
 	size_t i;
 
 	/* All of them but END_OPERATOR, which is a hold. */
-	judge(ARRAY_SIZE(ends) == END__COUNT - 1, "every end has a row",
-	      "expected %d, actual %zu", END__COUNT - 1, ARRAY_SIZE(ends));
+	judge(ARRAY_SIZE(ends) == END__COUNT - 1, "every end has a row", "expected %d, actual %zu",
+	      END__COUNT - 1, ARRAY_SIZE(ends));
 
 	for (i = 0; i < ARRAY_SIZE(ends); i++) {
 		const struct expect late = {
@@ -142,10 +135,9 @@ static void test_ended_just_now(void)
 	/* Not without a history. */
 	EXPECT(stranger, ENDED(10), NEVER_OURS, REPORT, 0, W_NEVER);
 	/* Before the exchange that may still be in progress. */
-	EXPECT(kernel_lost, (ENDED(1000), e.task_since = NOW - 10),
-	       IN_PASSING, NONE, 5000, W_ENDED);
-	EXPECT(kernel_lost, (ENDED(1000), e.last_drop = LONG_AGO),
-	       IN_PASSING, NONE, 5000, W_ENDED);
+	EXPECT(kernel_lost, (ENDED(1000), e.task_since = NOW - 10), IN_PASSING, NONE, 5000,
+	       W_ENDED);
+	EXPECT(kernel_lost, (ENDED(1000), e.last_drop = LONG_AGO), IN_PASSING, NONE, 5000, W_ENDED);
 	/* An SA that the daemon lists is not excused for ever. */
 	REKEYS(ENDED(6000));
 #undef ENDED
@@ -167,20 +159,20 @@ static void test_exchange(void)
 	EXPECT(kernel_lost, e.task_since = INT64_MAX - 1, IN_PASSING, NONE, 300, W_EXCHANGE);
 
 	/* It comes before what it makes impossible to know. */
-	EXPECT(kernel_lost, (e.task_since = NOW - 10, e.inbound = PRESENCE_UNKNOWN),
-	       IN_PASSING, NONE, 300, W_EXCHANGE);
-	EXPECT(kernel_lost, (e.task_since = NOW - 5000, e.inbound = PRESENCE_UNKNOWN),
-	       PENDING, REPORT, 0, W_SILENT);
-	EXPECT(daemon_lost, (e.task_since = NOW - 5000, e.ike_sa = PRESENCE_UNKNOWN),
-	       PENDING, REPORT, 0, W_SILENT);
+	EXPECT(kernel_lost, (e.task_since = NOW - 10, e.inbound = PRESENCE_UNKNOWN), IN_PASSING,
+	       NONE, 300, W_EXCHANGE);
+	EXPECT(kernel_lost, (e.task_since = NOW - 5000, e.inbound = PRESENCE_UNKNOWN), PENDING,
+	       REPORT, 0, W_SILENT);
+	EXPECT(daemon_lost, (e.task_since = NOW - 5000, e.ike_sa = PRESENCE_UNKNOWN), PENDING,
+	       REPORT, 0, W_SILENT);
 	/* An exchange that is young or old, of a flow that stopped. */
-	EXPECT(kernel_lost, (e.task_since = NOW - 10, e.last_drop = LONG_AGO),
-	       IN_PASSING, NONE, 300, W_EXCHANGE);
-	EXPECT(kernel_lost, (e.task_since = NOW - 5000, e.last_drop = LONG_AGO),
-	       IN_PASSING, NONE, 0, W_STOPPED);
+	EXPECT(kernel_lost, (e.task_since = NOW - 10, e.last_drop = LONG_AGO), IN_PASSING, NONE,
+	       300, W_EXCHANGE);
+	EXPECT(kernel_lost, (e.task_since = NOW - 5000, e.last_drop = LONG_AGO), IN_PASSING, NONE,
+	       0, W_STOPPED);
 	/* Without the daemon nothing is known about its exchanges. */
-	EXPECT(kernel_lost, (e.task_since = NOW - 5000, e.daemon = DAEMON_ABSENT),
-	       PENDING, REPORT, 0, W_ABSENT);
+	EXPECT(kernel_lost, (e.task_since = NOW - 5000, e.daemon = DAEMON_ABSENT), PENDING, REPORT,
+	       0, W_ABSENT);
 }
 
 static void test_stopped(void)
@@ -197,19 +189,22 @@ static void test_stopped(void)
 	/* Our own SA that left the kernel needs no packet to be missed... */
 	REKEYS((e.last_drop = LONG_AGO, e.sa_seen_leaving = true));
 	REKEYS(e.sa_seen_leaving = true);
-	EXPECT(kernel_lost, (e.last_drop = LONG_AGO, e.sa_seen_leaving = true,
-			     e.inbound = PRESENCE_UNKNOWN), PENDING, WAIT, 300, W_INBOUND);
+	EXPECT(kernel_lost,
+	       (e.last_drop = LONG_AGO, e.sa_seen_leaving = true, e.inbound = PRESENCE_UNKNOWN),
+	       PENDING, WAIT, 300, W_INBOUND);
 	/* ... unless the daemon let it go too. */
-	EXPECT(daemon_lost, (e.last_drop = LONG_AGO, e.sa_seen_leaving = true),
+	EXPECT(daemon_lost, (e.last_drop = LONG_AGO, e.sa_seen_leaving = true), IN_PASSING, NONE, 0,
+	       W_GONE_TOO);
+	EXPECT(stranger,
+	       (e.last_drop = LONG_AGO, e.sa_seen_leaving = true, e.ike_sa = PRESENCE_UNKNOWN),
 	       IN_PASSING, NONE, 0, W_GONE_TOO);
-	EXPECT(stranger, (e.last_drop = LONG_AGO, e.sa_seen_leaving = true,
-			  e.ike_sa = PRESENCE_UNKNOWN), IN_PASSING, NONE, 0, W_GONE_TOO);
-	EXPECT(daemon_lost, (e.last_drop = LONG_AGO, e.sa_seen_leaving = true,
-			     e.task_since = LONG_AGO), IN_PASSING, NONE, 0, W_GONE_TOO);
+	EXPECT(daemon_lost,
+	       (e.last_drop = LONG_AGO, e.sa_seen_leaving = true, e.task_since = LONG_AGO),
+	       IN_PASSING, NONE, 0, W_GONE_TOO);
 	INITIATES(e.sa_seen_leaving = true);
 	/* A stopped flow is not worth a word about the daemon. */
-	EXPECT(kernel_lost, (e.last_drop = LONG_AGO, e.daemon = DAEMON_ABSENT),
-	       IN_PASSING, NONE, 0, W_STOPPED);
+	EXPECT(kernel_lost, (e.last_drop = LONG_AGO, e.daemon = DAEMON_ABSENT), IN_PASSING, NONE, 0,
+	       W_STOPPED);
 }
 
 static void test_daemon(void)
@@ -223,18 +218,26 @@ static void test_daemon(void)
 	EXPECT(kernel_lost, e.daemon = DAEMON_SETTLING, PENDING, WAIT, 300, W_SETTLING);
 	EXPECT(daemon_lost, e.daemon = DAEMON_SETTLING, PENDING, WAIT, 300, W_SETTLING);
 	/* While it is away nothing can be known, and that is no reason to wait for it. */
-	EXPECT(daemon_lost, (e.daemon = DAEMON_ABSENT, e.inbound = PRESENCE_UNKNOWN,
-			     e.ike_sa = PRESENCE_UNKNOWN), PENDING, REPORT, 0, W_ABSENT);
-	EXPECT(daemon_lost, (e.daemon = DAEMON_FOREIGN, e.inbound = PRESENCE_UNKNOWN,
-			     e.ike_sa = PRESENCE_UNKNOWN), PENDING, REPORT, 0, W_FOREIGN);
-	EXPECT(daemon_lost, (e.daemon = DAEMON_STOPPING, e.inbound = PRESENCE_UNKNOWN,
-			     e.ike_sa = PRESENCE_UNKNOWN), PENDING, REPORT, 0, W_STOPPING);
-	EXPECT(daemon_lost, (e.daemon = DAEMON_SETTLING, e.inbound = PRESENCE_UNKNOWN,
-			     e.ike_sa = PRESENCE_UNKNOWN), PENDING, WAIT, 300, W_SETTLING);
-	EXPECT(daemon_lost, (e.daemon = DAEMON_SETTLING, e.task_since = LONG_AGO),
-	       PENDING, WAIT, 300, W_SETTLING);
-	EXPECT(daemon_lost, (e.daemon = DAEMON_STOPPING, e.task_since = LONG_AGO),
+	EXPECT(daemon_lost,
+	       (e.daemon = DAEMON_ABSENT, e.inbound = PRESENCE_UNKNOWN,
+		e.ike_sa = PRESENCE_UNKNOWN),
+	       PENDING, REPORT, 0, W_ABSENT);
+	EXPECT(daemon_lost,
+	       (e.daemon = DAEMON_FOREIGN, e.inbound = PRESENCE_UNKNOWN,
+		e.ike_sa = PRESENCE_UNKNOWN),
+	       PENDING, REPORT, 0, W_FOREIGN);
+	EXPECT(daemon_lost,
+	       (e.daemon = DAEMON_STOPPING, e.inbound = PRESENCE_UNKNOWN,
+		e.ike_sa = PRESENCE_UNKNOWN),
 	       PENDING, REPORT, 0, W_STOPPING);
+	EXPECT(daemon_lost,
+	       (e.daemon = DAEMON_SETTLING, e.inbound = PRESENCE_UNKNOWN,
+		e.ike_sa = PRESENCE_UNKNOWN),
+	       PENDING, WAIT, 300, W_SETTLING);
+	EXPECT(daemon_lost, (e.daemon = DAEMON_SETTLING, e.task_since = LONG_AGO), PENDING, WAIT,
+	       300, W_SETTLING);
+	EXPECT(daemon_lost, (e.daemon = DAEMON_STOPPING, e.task_since = LONG_AGO), PENDING, REPORT,
+	       0, W_STOPPING);
 }
 
 static void test_unknown_presence(void)
@@ -244,8 +247,8 @@ static void test_unknown_presence(void)
 	EXPECT(stranger, e.inbound = PRESENCE_UNKNOWN, PENDING, WAIT, 300, W_INBOUND);
 	EXPECT(daemon_lost, e.ike_sa = PRESENCE_UNKNOWN, PENDING, WAIT, 300, W_IKE_SA);
 	EXPECT(stranger, e.ike_sa = PRESENCE_UNKNOWN, PENDING, WAIT, 300, W_IKE_SA);
-	EXPECT(daemon_lost, (e.inbound = PRESENCE_UNKNOWN, e.ike_sa = PRESENCE_UNKNOWN),
-	       PENDING, WAIT, 300, W_INBOUND);
+	EXPECT(daemon_lost, (e.inbound = PRESENCE_UNKNOWN, e.ike_sa = PRESENCE_UNKNOWN), PENDING,
+	       WAIT, 300, W_INBOUND);
 	/* Not needed by the row that follows. */
 	REKEYS(e.ike_sa = PRESENCE_UNKNOWN);
 }
@@ -277,8 +280,8 @@ static void test_lost_with_daemon(void)
 	INITIATES(e.child_up = true);
 	EXPECT(daemon_lost, e.children_down = 0, LOST_WITH_DAEMON, REPORT, 0, W_CRASH_NONE);
 	EXPECT(daemon_lost, e.conn_dynamic = true, LOST_WITH_DAEMON, REPORT, 0, W_CRASH_DYN);
-	EXPECT(daemon_lost, (e.conn_dynamic = true, e.children_down = 0),
-	       LOST_WITH_DAEMON, REPORT, 0, W_CRASH_DYN);
+	EXPECT(daemon_lost, (e.conn_dynamic = true, e.children_down = 0), LOST_WITH_DAEMON, REPORT,
+	       0, W_CRASH_DYN);
 
 	/* Each condition of the three rows missing. */
 	EXPECT(daemon_lost, e.hist_known = false, NO_HISTORY, REPORT, 0, W_NO_HISTORY);
@@ -299,18 +302,12 @@ static void test_lost_with_daemon(void)
 #undef DYN
 
 #define NONE_DOWN e.children_down = 0
-	EXPECT(daemon_lost, (NONE_DOWN, e.hist_known = false),
-	       NO_HISTORY, REPORT, 0, W_NO_HISTORY);
-	EXPECT(daemon_lost, (NONE_DOWN, e.hist_end = END_NONE),
-	       OURS_GONE, REPORT, 0, W_IKE_GONE);
-	EXPECT(daemon_lost, (NONE_DOWN, e.conn_loaded = false),
-	       OURS_GONE, REPORT, 0, W_UNLOADED);
-	EXPECT(daemon_lost, (NONE_DOWN, e.hist_addr_same = false),
-	       OURS_GONE, REPORT, 0, W_MOVED);
-	EXPECT(daemon_lost, (NONE_DOWN, e.hist_port_same = false),
-	       OURS_GONE, REPORT, 0, W_MOVED);
-	EXPECT(daemon_lost, (NONE_DOWN, e.ike_sa = PRESENCE_THERE),
-	       OURS_GONE, REPORT, 0, W_DOWN);
+	EXPECT(daemon_lost, (NONE_DOWN, e.hist_known = false), NO_HISTORY, REPORT, 0, W_NO_HISTORY);
+	EXPECT(daemon_lost, (NONE_DOWN, e.hist_end = END_NONE), OURS_GONE, REPORT, 0, W_IKE_GONE);
+	EXPECT(daemon_lost, (NONE_DOWN, e.conn_loaded = false), OURS_GONE, REPORT, 0, W_UNLOADED);
+	EXPECT(daemon_lost, (NONE_DOWN, e.hist_addr_same = false), OURS_GONE, REPORT, 0, W_MOVED);
+	EXPECT(daemon_lost, (NONE_DOWN, e.hist_port_same = false), OURS_GONE, REPORT, 0, W_MOVED);
+	EXPECT(daemon_lost, (NONE_DOWN, e.ike_sa = PRESENCE_THERE), OURS_GONE, REPORT, 0, W_DOWN);
 #undef NONE_DOWN
 }
 
@@ -319,43 +316,42 @@ static void test_reported_only(void)
 	/* Ours, replaced or gone. */
 	EXPECT(stranger, e.hist_known = true, OURS_GONE, REPORT, 0, W_DOWN);
 	EXPECT(stranger, (e.hist_known = true, e.child_up = true), OURS_GONE, REPORT, 0, W_UP);
-	EXPECT(stranger, (e.hist_known = true, e.children_down = 2),
-	       OURS_GONE, REPORT, 0, W_DOWN);
-	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.child_up = true),
-	       OURS_GONE, REPORT, 0, W_UP);
-	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.conn_loaded = false),
-	       OURS_GONE, REPORT, 0, W_DOWN);
-	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.hist_addr_same = false),
-	       OURS_GONE, REPORT, 0, W_DOWN);
-	EXPECT(daemon_lost, (e.child_up = true, e.hist_end = END_NONE),
-	       OURS_GONE, REPORT, 0, W_IKE_GONE);
-	EXPECT(daemon_lost, (e.conn_loaded = false, e.hist_end = END_NONE),
-	       OURS_GONE, REPORT, 0, W_IKE_GONE);
-	EXPECT(daemon_lost, (e.conn_loaded = false, e.hist_addr_same = false),
-	       OURS_GONE, REPORT, 0, W_UNLOADED);
-	EXPECT(daemon_lost, (e.hist_addr_same = false, e.hist_port_same = false),
-	       OURS_GONE, REPORT, 0, W_MOVED);
+	EXPECT(stranger, (e.hist_known = true, e.children_down = 2), OURS_GONE, REPORT, 0, W_DOWN);
+	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.child_up = true), OURS_GONE, REPORT, 0,
+	       W_UP);
+	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.conn_loaded = false), OURS_GONE, REPORT,
+	       0, W_DOWN);
+	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.hist_addr_same = false), OURS_GONE,
+	       REPORT, 0, W_DOWN);
+	EXPECT(daemon_lost, (e.child_up = true, e.hist_end = END_NONE), OURS_GONE, REPORT, 0,
+	       W_IKE_GONE);
+	EXPECT(daemon_lost, (e.conn_loaded = false, e.hist_end = END_NONE), OURS_GONE, REPORT, 0,
+	       W_IKE_GONE);
+	EXPECT(daemon_lost, (e.conn_loaded = false, e.hist_addr_same = false), OURS_GONE, REPORT, 0,
+	       W_UNLOADED);
+	EXPECT(daemon_lost, (e.hist_addr_same = false, e.hist_port_same = false), OURS_GONE, REPORT,
+	       0, W_MOVED);
 
 	/* Never ours. */
 	EXPECT(stranger, (void)0, NEVER_OURS, REPORT, 0, W_NEVER);
 	EXPECT(stranger, e.child_up = true, NEVER_OURS, REPORT, 0, W_NEVER);
 	EXPECT(stranger, e.conn_dynamic = true, NEVER_OURS, REPORT, 0, W_NEVER);
 	EXPECT(stranger, e.conn_known = false, NEVER_OURS, REPORT, 0, W_NEVER);
-	EXPECT(stranger, (e.hist_end = END_DAEMON_LOST, e.conn_loaded = false),
-	       NEVER_OURS, REPORT, 0, W_NEVER);
+	EXPECT(stranger, (e.hist_end = END_DAEMON_LOST, e.conn_loaded = false), NEVER_OURS, REPORT,
+	       0, W_NEVER);
 
 	/* No IKE_SA, no history. */
 	EXPECT(stranger, e.ike_sa = PRESENCE_ABSENT, NO_HISTORY, REPORT, 0, W_NO_HISTORY);
-	EXPECT(daemon_lost, (e.hist_known = false, e.conn_loaded = false),
-	       NO_HISTORY, REPORT, 0, W_NO_HISTORY);
-	EXPECT(daemon_lost, (e.hist_known = false, e.hist_addr_same = false),
-	       NO_HISTORY, REPORT, 0, W_NO_HISTORY);
-	EXPECT(stranger, (e.ike_sa = PRESENCE_ABSENT, e.conn_dynamic = true),
-	       DYNAMIC, REPORT, 0, W_DYNAMIC);
-	EXPECT(stranger, (e.ike_sa = PRESENCE_ABSENT, e.conn_known = false),
+	EXPECT(daemon_lost, (e.hist_known = false, e.conn_loaded = false), NO_HISTORY, REPORT, 0,
+	       W_NO_HISTORY);
+	EXPECT(daemon_lost, (e.hist_known = false, e.hist_addr_same = false), NO_HISTORY, REPORT, 0,
+	       W_NO_HISTORY);
+	EXPECT(stranger, (e.ike_sa = PRESENCE_ABSENT, e.conn_dynamic = true), DYNAMIC, REPORT, 0,
+	       W_DYNAMIC);
+	EXPECT(stranger, (e.ike_sa = PRESENCE_ABSENT, e.conn_known = false), UNKNOWN_SOURCE, REPORT,
+	       0, W_NOTHING);
+	EXPECT(stranger, (e.ike_sa = PRESENCE_ABSENT, e.conn_known = false, e.conn_dynamic = true),
 	       UNKNOWN_SOURCE, REPORT, 0, W_NOTHING);
-	EXPECT(stranger, (e.ike_sa = PRESENCE_ABSENT, e.conn_known = false,
-			  e.conn_dynamic = true), UNKNOWN_SOURCE, REPORT, 0, W_NOTHING);
 }
 
 /* Where two grades fit, the first one of the table counts. */

@@ -7,43 +7,49 @@
 #include "decide_cases.h"
 
 /* Evidence @base in state s with limits l after @change must give these. */
-#define GATE(base, change, _action, _wait, _blocked) do {			\
-	const bool kernel = &(base) == &kernel_lost;				\
-	const struct expect x = {						\
-		kernel ? GRADE_LOST_IN_KERNEL : GRADE_LOST_WITH_DAEMON,		\
-		ACTION_##_action, kernel ? ACTION_REKEY : ACTION_INITIATE,	\
-		_wait, kernel ? W_KERNEL : W_CRASH, _blocked,			\
-	};									\
-	struct evidence e;							\
-	struct decide_state s = fresh;						\
-	struct limits l = stock;						\
-										\
-	memcpy(&e, &(base), sizeof(e));						\
-	change;									\
-	check("gate: " #base ": " #change, &e, &s, &l, NOW, &x);		\
-} while (0)
+#define GATE(base, change, _action, _wait, _blocked)                            \
+	do {                                                                    \
+		const bool kernel = &(base) == &kernel_lost;                    \
+		const struct expect x = {                                       \
+			kernel ? GRADE_LOST_IN_KERNEL : GRADE_LOST_WITH_DAEMON, \
+			ACTION_##_action,                                       \
+			kernel ? ACTION_REKEY : ACTION_INITIATE,                \
+			_wait,                                                  \
+			kernel ? W_KERNEL : W_CRASH,                            \
+			_blocked,                                               \
+		};                                                              \
+		struct evidence e;                                              \
+		struct decide_state s = fresh;                                  \
+		struct limits l = stock;                                        \
+		memcpy(&e, &(base), sizeof(e));                                 \
+		change;                                                         \
+		check("gate: " #base ": " #change, &e, &s, &l, NOW, &x);        \
+	} while (0)
 
 /* The same for what comes out before any gate. */
-#define PASSES(change, _grade, _action, _wait, _why) do {			\
-	const struct expect x = { GRADE_##_grade, ACTION_##_action,		\
-				  ACTION_##_action, _wait, _why, NULL };	\
-	struct evidence e;							\
-	struct limits l = stock;						\
-										\
-	memcpy(&e, &kernel_lost, sizeof(e));					\
-	change;									\
-	check("limit: " #change, &e, &fresh, &l, NOW, &x);			\
-} while (0)
+#define PASSES(change, _grade, _action, _wait, _why)                                          \
+	do {                                                                                  \
+		const struct expect x = {                                                     \
+			GRADE_##_grade, ACTION_##_action, ACTION_##_action, _wait, _why, NULL \
+		};                                                                            \
+		struct evidence e;                                                            \
+		struct limits l = stock;                                                      \
+		memcpy(&e, &kernel_lost, sizeof(e));                                          \
+		change;                                                                       \
+		check("limit: " #change, &e, &fresh, &l, NOW, &x);                            \
+	} while (0)
 
-#define GATES(change, action, wait, blocked) do {				\
-	GATE(kernel_lost, change, action, wait, blocked);			\
-	GATE(daemon_lost, change, action, wait, blocked);			\
-} while (0)
+#define GATES(change, action, wait, blocked)                      \
+	do {                                                      \
+		GATE(kernel_lost, change, action, wait, blocked); \
+		GATE(daemon_lost, change, action, wait, blocked); \
+	} while (0)
 
-#define OPEN(change) do {							\
-	GATE(kernel_lost, change, REKEY, 0, NULL);				\
-	GATE(daemon_lost, change, INITIATE, 0, NULL);				\
-} while (0)
+#define OPEN(change)                                          \
+	do {                                                  \
+		GATE(kernel_lost, change, REKEY, 0, NULL);    \
+		GATE(daemon_lost, change, INITIATE, 0, NULL); \
+	} while (0)
 
 static void test_gates(void)
 {
@@ -84,17 +90,18 @@ static void test_gates(void)
 /* Gates are for exchanges: what needs none passes all of them. */
 static void test_gates_elsewhere(void)
 {
-#define SHUT(base, change, _grade, _action, _wait, _why) do {			\
-	const struct expect x = { GRADE_##_grade, ACTION_##_action,		\
-				  ACTION_##_action, _wait, _why, NULL };	\
-	struct decide_state s = { 9, NOW + 5000, NOW, true, 9, true };		\
-	struct evidence e;							\
-										\
-	memcpy(&e, &(base), sizeof(e));						\
-	e.mode = MODE_ADVISE;							\
-	change;									\
-	check("all gates shut: " #base ": " #change, &e, &s, &stock, NOW, &x);	\
-} while (0)
+#define SHUT(base, change, _grade, _action, _wait, _why)                                      \
+	do {                                                                                  \
+		const struct expect x = {                                                     \
+			GRADE_##_grade, ACTION_##_action, ACTION_##_action, _wait, _why, NULL \
+		};                                                                            \
+		struct decide_state s = { 9, NOW + 5000, NOW, true, 9, true };                \
+		struct evidence e;                                                            \
+		memcpy(&e, &(base), sizeof(e));                                               \
+		e.mode = MODE_ADVISE;                                                         \
+		change;                                                                       \
+		check("all gates shut: " #base ": " #change, &e, &s, &stock, NOW, &x);        \
+	} while (0)
 	SHUT(kernel_lost, e.hold = true, HELD, NONE, 0, W_HOLD);
 	SHUT(kernel_lost, e.sa_elsewhere = true, MISDIRECTED, REPORT, 0, W_ELSEWHERE);
 	SHUT(kernel_lost, e.task_since = NOW, IN_PASSING, NONE, 300, W_EXCHANGE);
@@ -108,8 +115,7 @@ static void test_limits(void)
 #define ENDED(ago) e.hist_end = END_REKEYED, e.hist_ended_at = NOW - (ago)
 	PASSES((l.in_passing_ms = 11, ENDED(10)), IN_PASSING, NONE, 1, W_ENDED);
 	PASSES((l.in_passing_ms = 10, ENDED(10)), LOST_IN_KERNEL, REKEY, 0, W_KERNEL);
-	PASSES((l.in_progress_ms = 11, e.task_since = NOW - 10),
-	       IN_PASSING, NONE, 300, W_EXCHANGE);
+	PASSES((l.in_progress_ms = 11, e.task_since = NOW - 10), IN_PASSING, NONE, 300, W_EXCHANGE);
 	PASSES((l.in_progress_ms = 10, e.task_since = NOW - 10), PENDING, REPORT, 0, W_SILENT);
 	PASSES((l.quiet_ms = 9, e.last_drop = NOW - 10), IN_PASSING, NONE, 0, W_STOPPED);
 	PASSES((l.quiet_ms = 10, e.last_drop = NOW - 10), LOST_IN_KERNEL, REKEY, 0, W_KERNEL);
@@ -181,9 +187,12 @@ static void test_never_without_reason(void)
 
 	for (i = 0; i < 50000; i++) {
 		struct decide_state s = {
-			.attempts = rnd(10), .next_try = NOW - 100 + rnd(200),
+			.attempts = rnd(10),
+			.next_try = NOW - 100 + rnd(200),
 			.gave_up_at = rnd(2) ? LONG_AGO : NOW - rnd(7200000),
-			.peer_busy = flip(false), .in_flight = rnd(10), .stopped = flip(false),
+			.peer_busy = flip(false),
+			.in_flight = rnd(10),
+			.stopped = flip(false),
 		};
 		struct evidence e;
 		struct decision d;
@@ -194,8 +203,8 @@ static void test_never_without_reason(void)
 		may = !e.hold && !e.by_hand && e.mode == MODE_RECOVER && !e.ike_passive &&
 		      e.dst_local && !e.other_keyer && !e.sa_elsewhere && !e.sa_here &&
 		      !e.sa_larval && e.task_since == NEVER && e.daemon == DAEMON_READY &&
-		      !(e.hist_known && e.hist_end == END_OPERATOR) && !s.stopped &&
-		      !s.peer_busy && s.in_flight < 8 && s.next_try <= NOW &&
+		      !(e.hist_known && e.hist_end == END_OPERATOR) && !s.stopped && !s.peer_busy &&
+		      s.in_flight < 8 && s.next_try <= NOW &&
 		      !(s.attempts >= 8 && NOW - s.gave_up_at < 3600000);
 		if (d.action == ACTION_REKEY) {
 			rekeys++;
@@ -203,8 +212,8 @@ static void test_never_without_reason(void)
 		} else if (d.action == ACTION_INITIATE) {
 			initiates++;
 			sure = e.inbound == PRESENCE_ABSENT && e.ike_sa == PRESENCE_ABSENT &&
-			       e.hist_known && (e.hist_end == END_DAEMON_LOST ||
-						e.hist_end == END_MACHINE_DOWN) &&
+			       e.hist_known &&
+			       (e.hist_end == END_DAEMON_LOST || e.hist_end == END_MACHINE_DOWN) &&
 			       e.conn_loaded && !e.conn_dynamic && e.hist_addr_same &&
 			       e.hist_port_same && e.children_down;
 		} else {
@@ -222,7 +231,7 @@ static void test_backoff(void)
 {
 	static const struct {
 		unsigned int attempts;
-		int64_t min, max;	/* limits */
+		int64_t min, max; /* limits */
 		uint32_t random;
 		int64_t ms;
 	} t[] = {
@@ -278,7 +287,7 @@ static void test_verify(void)
 	enum { NO, YES };
 	static const struct {
 		int new_sa, new_moved, refused;
-		int64_t age, drop_age;	/* of the action, of the last packet */
+		int64_t age, drop_age; /* of the action, of the last packet */
 		enum outcome outcome;
 	} t[] = {
 		/* Healed at any time, by anybody. */
@@ -339,9 +348,9 @@ static void test_verify(void)
 	}
 }
 
-#define NAME(fn, value, text)							\
-	judge(!strcmp(fn(value), text), #fn "(" #value ")",			\
-	      "expected %s, actual %s", text, fn(value))
+#define NAME(fn, value, text)                                                               \
+	judge(!strcmp(fn(value), text), #fn "(" #value ")", "expected %s, actual %s", text, \
+	      fn(value))
 
 static void test_names(void)
 {

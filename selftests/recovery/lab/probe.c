@@ -33,11 +33,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_STREAMS	16
-#define MAGIC		0x70726f62
-#define PAYLOAD		64	/* of a packet, bytes */
+#define MAX_STREAMS 16
+#define MAGIC 0x70726f62
+#define PAYLOAD 64 /* of a packet, bytes */
 /* A packet that is younger than this at the end may still be on its way. */
-#define GRACE_US	250000
+#define GRACE_US 250000
 
 struct payload {
 	uint32_t magic;
@@ -153,7 +153,10 @@ static void send_one(FILE *out, unsigned int i)
 	unsigned char buf[PAYLOAD] = { 0 };
 	struct stream *s = &streams[i];
 	struct payload p = {
-		.magic = MAGIC, .stream = i, .seq = ++s->seq, .sent = now_us(),
+		.magic = MAGIC,
+		.stream = i,
+		.seq = ++s->seq,
+		.sent = now_us(),
 	};
 
 	memcpy(buf, &p, sizeof(p));
@@ -172,8 +175,10 @@ static void receive_all(FILE *out, unsigned int i)
 		char buf[256], ctl[128];
 		struct iovec iov = { buf, sizeof(buf) };
 		struct msghdr m = {
-			.msg_iov = &iov, .msg_iovlen = 1,
-			.msg_control = ctl, .msg_controllen = sizeof(ctl),
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = ctl,
+			.msg_controllen = sizeof(ctl),
 		};
 		struct timespec ts;
 		struct cmsghdr *c;
@@ -278,8 +283,8 @@ static int wait_for(const char *file, const char *name, int64_t after, long time
 			at += n;
 			if (want < 0)
 				want = find_stream(name, line);
-			else if (sscanf(line, "R %d %u %" SCNd64 " %" SCNd64, &stream, &seq,
-					&sent, &received) == 4 &&
+			else if (sscanf(line, "R %d %u %" SCNd64 " %" SCNd64, &stream, &seq, &sent,
+					&received) == 4 &&
 				 stream == want && sent >= after)
 				break;
 			continue;
@@ -358,8 +363,8 @@ static void report_stream(struct record *r, int64_t from, int64_t to, int64_t en
 	if (run)
 		fprintf(out, " %" PRId64 " - %u", begin, run);
 	fclose(out);
-	printf("%s sent %u received %u lost %u duplicates %u gaps %u%s\n", r->name, sent,
-	       received, sent - received, r->duplicates, gaps, text);
+	printf("%s sent %u received %u lost %u duplicates %u gaps %u%s\n", r->name, sent, received,
+	       sent - received, r->duplicates, gaps, text);
 	free(text);
 }
 
@@ -376,10 +381,12 @@ static int report(const char *file, int64_t from, int64_t to)
 		error(1, errno, "%s", file);
 	while (fgets(line, sizeof(line), in)) {
 		if (sscanf(line + 1, "%u %u %" SCNd64 " %" SCNd64, &stream, &seq, &sent,
-			   &received) < 1 || stream >= MAX_STREAMS)
+			   &received) < 1 ||
+		    stream >= MAX_STREAMS)
 			continue;
 		if (line[0] == 'N') {
-			sscanf(line, "N %*u %63s", records[stream].name);
+			if (sscanf(line, "N %*u %63s", records[stream].name) != 1)
+				error(1, 0, "%s: a stream without a name", file);
 		} else if (line[0] == 'S') {
 			packet(&records[stream], seq)->sent = sent;
 			packet(&records[stream], seq)->was_sent = true;
@@ -422,6 +429,7 @@ int main(int argc, char **argv)
 			      argc > 4 ? number(argv[4]) : INT64_MAX);
 	fputs("Usage: probe run FILE INTERVAL-MS NAME,SRCNS,SRC,DSTNS,DST,PORT...\n"
 	      "       probe wait FILE NAME AFTER-US TIMEOUT-MS\n"
-	      "       probe report FILE [FROM-US [TO-US]]\n", stderr);
+	      "       probe report FILE [FROM-US [TO-US]]\n",
+	      stderr);
 	return 2;
 }

@@ -31,17 +31,28 @@
 #include <unistd.h>
 
 enum packet_type {
-	CMD_REQUEST, CMD_RESPONSE, CMD_UNKNOWN, EVENT_REGISTER, EVENT_UNREGISTER,
-	EVENT_CONFIRM, EVENT_UNKNOWN, EVENT,
+	CMD_REQUEST,
+	CMD_RESPONSE,
+	CMD_UNKNOWN,
+	EVENT_REGISTER,
+	EVENT_UNREGISTER,
+	EVENT_CONFIRM,
+	EVENT_UNKNOWN,
+	EVENT,
 };
 
 enum element {
-	SECTION_START = 1, SECTION_END, KEY_VALUE, LIST_START, LIST_ITEM, LIST_END,
+	SECTION_START = 1,
+	SECTION_END,
+	KEY_VALUE,
+	LIST_START,
+	LIST_ITEM,
+	LIST_END,
 };
 
-#define MAX_PACKET	(512 * 1024)
-#define MAX_DEPTH	8
-#define ANSWER_SECONDS	30
+#define MAX_PACKET (512 * 1024)
+#define MAX_DEPTH 8
+#define ANSWER_SECONDS 30
 
 static uint8_t packet[MAX_PACKET];
 static int sock;
@@ -144,8 +155,8 @@ static void copy(char *to, size_t size, const char *from)
 
 static void print_sa(const struct sa *s)
 {
-	printf("%s %s %s %s %s %s %s %s %s %s\n", s->conn, s->ike_id, s->ike_state, s->child,
-	       s->id, s->state, s->in, s->out, s->packets, s->tasks);
+	printf("%s %s %s %s %s %s %s %s %s %s\n", s->conn, s->ike_id, s->ike_state, s->child, s->id,
+	       s->state, s->in, s->out, s->packets, s->tasks);
 }
 
 /* path[0] is the connection, path[1] "child-sas", path[2] the child's key. */
@@ -158,9 +169,9 @@ static void sas_value(struct sa *s, unsigned int depth, const char *key, const c
 	} map[] = {
 #define FIELD(k, d, f) { k, d, offsetof(struct sa, f), sizeof(((struct sa *)0)->f) }
 		FIELD("uniqueid", 1, ike_id), FIELD("state", 1, ike_state),
-		FIELD("name", 3, child), FIELD("uniqueid", 3, id),
-		FIELD("state", 3, state), FIELD("spi-in", 3, in),
-		FIELD("spi-out", 3, out), FIELD("packets-in", 3, packets),
+		FIELD("name", 3, child),      FIELD("uniqueid", 3, id),
+		FIELD("state", 3, state),     FIELD("spi-in", 3, in),
+		FIELD("spi-out", 3, out),     FIELD("packets-in", 3, packets),
 	};
 	size_t i;
 

@@ -39,12 +39,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_SPIS	4096
+#define MAX_SPIS 4096
 
 struct packet {
 	int64_t at;
 	const char *dir;
-	const uint8_t *data;	/* of the IP payload */
+	const uint8_t *data; /* of the IP payload */
 	size_t len;
 	uint8_t proto;
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
@@ -167,7 +167,8 @@ static void take(FILE *out, const struct sockaddr_ll *ll, const uint8_t *ip, siz
 static int open_port(const char *netns, const char *ifname)
 {
 	struct sockaddr_ll ll = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
 	};
 	int one = 1, size = 8 << 20, fd;
 	char path[300];
@@ -198,9 +199,12 @@ static void drain(FILE *out, int fd)
 		struct iovec iov = { buf, sizeof(buf) };
 		char ctl[128];
 		struct msghdr m = {
-			.msg_name = &ll, .msg_namelen = sizeof(ll),
-			.msg_iov = &iov, .msg_iovlen = 1,
-			.msg_control = ctl, .msg_controllen = sizeof(ctl),
+			.msg_name = &ll,
+			.msg_namelen = sizeof(ll),
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = ctl,
+			.msg_controllen = sizeof(ctl),
 		};
 		struct timespec ts = { 0 };
 		struct cmsghdr *c;
@@ -248,7 +252,8 @@ int main(int argc, char **argv)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	end = ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
 	for (i = 0; i < nspis; i++)
-		fprintf(out, "%" PRId64 " %s esp 0x%08" PRIx32 " %" PRIu64 " %" PRId64 " %" PRId64 "\n",
+		fprintf(out,
+			"%" PRId64 " %s esp 0x%08" PRIx32 " %" PRIu64 " %" PRId64 " %" PRId64 "\n",
 			end, spis[i].dir, spis[i].spi, spis[i].packets, spis[i].first,
 			spis[i].last);
 	if (getsockopt(pfd.fd, SOL_PACKET, PACKET_STATISTICS, &st, &len))
