@@ -6,8 +6,7 @@
 #include <linux/jiffies.h>
 #include <linux/string.h>
 
-#include "table.h"
-#include "table_set.h"
+#include "count.h"
 
 /* A line for this packet? The global cap comes first: see invspi_limit_take. */
 static noinline u32 invspi_flow_log(struct invspi_table *tb, struct invspi_percpu *pc,
@@ -29,14 +28,14 @@ static noinline u32 invspi_flow_log(struct invspi_table *tb, struct invspi_percp
 }
 
 /* What is rare in a flow's life: its second packet, the verdict, its return */
-static noinline u32 invspi_flow_progress(struct invspi_table *tb, struct invspi_slots *slots,
-					 u32 index, struct invspi_set *set, u32 i, u64 now)
+static noinline u32 invspi_flow_progress(struct invspi_table *tb, struct invspi_set *set, u32 i,
+					 u64 now)
 {
 	struct invspi_key *key = &set->cold[i].key;
 
 	if (!(key->flags & INVSPI_FLOW_MANY)) {
 		key->flags |= INVSPI_FLOW_MANY;
-		clear_bit(i, &set->once);
+		atomic_andnot(BIT(i), &set->once);
 	}
 	if (key->flags & INVSPI_FLOW_CEASED)
 		key->flags &= ~(INVSPI_FLOW_CEASED | INVSPI_FLOW_EV_CEASED);
@@ -46,52 +45,74 @@ static noinline u32 invspi_flow_progress(struct invspi_table *tb, struct invspi_
 	else
 		return 0;
 
-	set_bit(index, slots->active);
-	return INVSPI_TODO_AGE | invspi_flow_raise(tb, slots, index, key, INVSPI_FLOW_EV_DESYNC);
+	set_bit(set->index, set->slots->active);
+	return INVSPI_TODO_AGE | invspi_flow_raise(tb, set, key, INVSPI_FLOW_EV_DESYNC);
 }
 
-/*
- * Count a packet in slot @i, whose tag fits. Return: false if the slot has
- * another key: a collision, or its flow went away just now.
- */
-static __always_inline bool invspi_flow_count(struct invspi_table *tb, struct invspi_percpu *pc,
-					      struct invspi_slots *slots, u32 index,
-					      struct invspi_set *set, u32 i, struct invspi_pkt *pkt,
-					      u64 now, u32 *todo)
+/* Is a line of this flow due, as far as its own limit goes? Under its lock. */
+static bool invspi_flow_log_due(const struct invspi_table *tb, const struct invspi_cold *cold,
+				u64 now)
 {
-	const u8 usual = INVSPI_FLOW_MANY | INVSPI_FLOW_DESYNC;
-	struct invspi_cold *cold = &set->cold[i];
-	struct invspi_hot *hot = &set->hot[i];
-	unsigned long interval;
+	return !(cold->key.flags & INVSPI_FLOW_LOGGED) ||
+	       (u32)now - cold->log_last >= READ_ONCE(tb->log_interval);
+}
 
-	spin_lock(&hot->lock);
-	if (unlikely(!invspi_key_equal(&cold->key, &pkt->key))) {
-		spin_unlock(&hot->lock);
-		return false;
-	}
+/* Add a packet to its flow, whose lock is held. */
+static void invspi_flow_add(struct invspi_set *set, u32 i, const struct invspi_pkt *pkt, u64 now)
+{
+	struct invspi_hot *hot = &set->hot[i];
+
 	hot->drops[pkt->reason]++;
 	hot->bytes += pkt->bytes;
 	hot->last = now;
 	hot->seq = pkt->seq;
 	hot->mark = pkt->mark;
 	hot->ifindex = pkt->ifindex;
-	if (unlikely(pkt->dport != set->dport[i]))
-		set->dport[i] = pkt->dport;
+	set->dport[i] = pkt->dport;
+}
 
+/*
+ * Count a packet in slot @i, whose tag fits. Return: false if the slot has
+ * another key: a collision, or its flow went away just now.
+ */
+static bool invspi_flow_count(struct invspi_table *tb, struct invspi_percpu *pc,
+			      struct invspi_set *set, u32 i, struct invspi_pkt *pkt, u64 now,
+			      u32 *todo)
+{
+	struct invspi_cold *cold = &set->cold[i];
+	struct invspi_hot *hot = &set->hot[i];
+
+	spin_lock(&hot->lock);
+	if (unlikely(!invspi_key_equal(&cold->key, &pkt->key))) {
+		spin_unlock(&hot->lock);
+		return false;
+	}
+	invspi_flow_add(set, i, pkt, now);
 	*todo = 0;
-	if (unlikely((cold->key.flags & (usual | INVSPI_FLOW_CEASED)) != usual))
-		*todo = invspi_flow_progress(tb, slots, index, set, i, now);
-
-	interval = READ_ONCE(tb->log_interval);
-	if (interval && pkt->reason == INVSPI_NO_STATE) {
-		if (likely(cold->key.flags & INVSPI_FLOW_LOGGED) &&
-		    likely((u32)now - cold->log_last < interval))
-			invspi_stat_add(pc, &pc->log_suppressed, 1);
-		else
+	if ((cold->key.flags & INVSPI_FLOW_USUAL_MASK) != INVSPI_FLOW_USUAL)
+		*todo = invspi_flow_progress(tb, set, i, now);
+	if (READ_ONCE(tb->log_interval) && pkt->reason == INVSPI_NO_STATE) {
+		if (invspi_flow_log_due(tb, cold, now))
 			*todo |= invspi_flow_log(tb, pc, hot, cold, pkt, now);
+		else
+			invspi_stat_add(pc, &pc->log_suppressed, 1);
 	}
 	spin_unlock(&hot->lock);
 	return true;
+}
+
+/* Count a packet in its flow, if the set has it. */
+static bool invspi_set_count(struct invspi_table *tb, struct invspi_percpu *pc,
+			     struct invspi_set *set, u32 tag, struct invspi_pkt *pkt, u64 now,
+			     u32 *todo)
+{
+	u32 i;
+
+	for (i = 0; i < INVSPI_SET_FLOWS; i++)
+		if (READ_ONCE(set->tag[i]) == tag &&
+		    invspi_flow_count(tb, pc, set, i, pkt, now, todo))
+			return true;
+	return false;
 }
 
 /* One in sixteen; nobody outside learns the state, and it need not be better. */
@@ -106,20 +127,30 @@ static bool invspi_set_lottery(struct invspi_set *set)
 	return (x >> 28) == 0;
 }
 
-/* The slot for a new flow; see the theory of operation. Under set->lock. */
+/*
+ * Does the lottery say no to a newcomer? Only single packets are subject to it.
+ * Under set->lock.
+ */
+static bool invspi_set_refuses(struct invspi_set *set, u32 now)
+{
+	return set->used == INVSPI_ALL_USED && atomic_read(&set->once) &&
+	       now - set->admitted < HZ && !invspi_set_lottery(set);
+}
+
+/*
+ * The slot for a new flow, which the lottery has not refused; see the theory of
+ * operation. Under set->lock.
+ */
 static u32 invspi_set_choose(const struct invspi_table *tb, struct invspi_set *set, u64 now)
 {
-	unsigned long once;
-	u32 best = INVSPI_NO_SLOT, i;
+	u32 best = INVSPI_NO_SLOT, once, i;
 	u64 oldest;
 
 	if (set->used != INVSPI_ALL_USED)
 		return ffz(set->used);
 
-	once = READ_ONCE(set->once);
+	once = atomic_read(&set->once);
 	if (once) {
-		if ((u32)now - set->admitted < HZ && !invspi_set_lottery(set))
-			return INVSPI_NO_SLOT;
 		/* of a single packet, first and last are the same */
 		oldest = now + 1;
 	} else {
@@ -140,8 +171,8 @@ static u32 invspi_set_choose(const struct invspi_table *tb, struct invspi_set *s
 
 /* Put the packet's flow into slot @i, which may hold another. Under set->lock. */
 static u32 invspi_set_insert(struct invspi_table *tb, struct invspi_percpu *pc,
-			     struct invspi_slots *slots, u32 index, struct invspi_set *set, u32 i,
-			     struct invspi_pkt *pkt, u32 tag, u64 now)
+			     struct invspi_set *set, u32 i, struct invspi_pkt *pkt, u32 tag,
+			     u64 now)
 {
 	struct invspi_cold *cold = &set->cold[i];
 	struct invspi_hot *hot = &set->hot[i];
@@ -158,111 +189,131 @@ static u32 invspi_set_insert(struct invspi_table *tb, struct invspi_percpu *pc,
 	u64_stats_update_end(&pc->syncp);
 
 	memset(hot->drops, 0, sizeof(hot->drops));
-	hot->drops[pkt->reason] = 1;
-	hot->bytes = pkt->bytes;
-	hot->last = now;
-	hot->seq = pkt->seq;
-	hot->mark = pkt->mark;
-	hot->ifindex = pkt->ifindex;
-	set->dport[i] = pkt->dport;
+	hot->bytes = 0;
+	invspi_flow_add(set, i, pkt, now);
 	cold->key = pkt->key;
 	cold->first = now;
 	cold->log_last = 0;
 	cold->log_seen = 0;
 
 	set->used |= BIT(i);
-	set_bit(i, &set->once);
+	atomic_or(BIT(i), &set->once);
 	set->admitted = now;
 	WRITE_ONCE(set->tag[i], tag);
-	/* pairs with invspi_table_count(): who sees this number sees the tag */
+	/* pairs with invspi_count_usual(): who sees this number sees the tag */
 	smp_store_release(&set->inserted, set->inserted + 1);
 
-	todo = invspi_flow_raise(tb, slots, index, &cold->key, INVSPI_FLOW_EV_NEW);
+	todo = invspi_flow_raise(tb, set, &cold->key, INVSPI_FLOW_EV_NEW);
 	if (READ_ONCE(tb->log_interval) && pkt->reason == INVSPI_NO_STATE)
 		todo |= invspi_flow_log(tb, pc, hot, cold, pkt, now);
 	spin_unlock(&hot->lock);
 	return todo;
 }
 
-/* A packet that found no flow. @seen: set->inserted before the search. */
-static noinline u32 invspi_count_new(struct invspi_table *tb, struct invspi_percpu *pc,
-				     struct invspi_slots *slots, struct invspi_set *set, u32 seen,
-				     struct invspi_pkt *pkt, u32 hash, u64 now)
+/*
+ * A packet that found no flow when @seen flows had been put in. @lucky: it has
+ * won the lottery already.
+ */
+static u32 invspi_set_admit(struct invspi_table *tb, struct invspi_percpu *pc,
+			    struct invspi_set *set, u32 seen, bool lucky, struct invspi_pkt *pkt,
+			    u32 tag, u64 now)
 {
-	u32 tag = invspi_hash_tag(hash), index, todo = 0, i;
-
-	if (unlikely(!set)) {
-		set = invspi_set_grow(tb, hash, &slots);
-		if (!set)
-			goto untracked;
-		seen = 0;
-	}
-	index = invspi_hash_set(slots, hash);
+	u32 todo = INVSPI_TODO_UNTRACKED, i;
 
 	spin_lock(&set->lock);
-	if (unlikely(set->inserted != seen)) {
-		for (i = invspi_set_find(set, tag, 0); i < INVSPI_SET_FLOWS;
-		     i = invspi_set_find(set, tag, i + 1)) {
-			if (invspi_flow_count(tb, pc, slots, index, set, i, pkt, now, &todo))
-				goto unlock;
-		}
-	}
+	if (unlikely(set->inserted != seen) && invspi_set_count(tb, pc, set, tag, pkt, now, &todo))
+		goto unlock;
+	if (!lucky && invspi_set_refuses(set, now))
+		goto unlock;
 	i = invspi_set_choose(tb, set, now);
-	if (i == INVSPI_NO_SLOT) {
-		spin_unlock(&set->lock);
-		goto untracked;
-	}
-	todo = invspi_set_insert(tb, pc, slots, index, set, i, pkt, tag, now);
+	if (i != INVSPI_NO_SLOT)
+		todo = invspi_set_insert(tb, pc, set, i, pkt, tag, now);
 unlock:
 	spin_unlock(&set->lock);
 	return todo;
+}
 
-untracked:
+/* Count a packet that gets no flow. */
+static void invspi_count_untracked(struct invspi_table *tb, struct invspi_percpu *pc, bool log)
+{
 	u64_stats_update_begin(&pc->syncp);
 	pc->untracked_packets++;
 	/* without a flow there is no limit per flow either */
-	if (READ_ONCE(tb->log_interval) && pkt->reason == INVSPI_NO_STATE)
+	if (log && READ_ONCE(tb->log_interval))
 		pc->log_suppressed++;
 	u64_stats_update_end(&pc->syncp);
-	return 0;
+}
+
+/**
+ * invspi_table_refuse() - let the lottery decide about a new flow
+ * @tb: table
+ * @set: as set by invspi_count_usual(), not NULL
+ * @seen: the same
+ * @v6: is it IPv6?
+ *
+ * Saves the effort for all but one packet in sixteen of a flood. Context as
+ * invspi_table_count().
+ *
+ * Return: true if the packet, dropped because of INVSPI_NO_STATE, has been
+ * counted as untracked; false if it is for invspi_table_count().
+ */
+bool invspi_table_refuse(struct invspi_table *tb, struct invspi_set *set, u32 seen, bool v6)
+{
+	struct invspi_percpu *pc;
+	bool refused;
+
+	spin_lock(&set->lock);
+	refused = set->inserted == seen && invspi_set_refuses(set, jiffies);
+	spin_unlock(&set->lock);
+	if (!refused)
+		return false;
+	pc = this_cpu_ptr(tb->pcpu);
+	invspi_stat_add(pc, &pc->packets[INVSPI_NO_STATE][v6], 1);
+	invspi_count_untracked(tb, pc, true);
+	return true;
 }
 
 /**
  * invspi_table_count() - count a dropped packet
  * @tb: table
  * @pkt: packet; key.flags is 0
+ * @hash: invspi_key_hash()
+ * @missed: as set by invspi_count_usual() and not refused by invspi_table_refuse(),
+ *	or NULL
+ * @seen: the same, or 0
  *
  * Bottom halves off, inside an RCU read side. Does not sleep; allocates within
  * the caps only.
  *
  * Return: INVSPI_TODO_*, to be done by the caller without any lock held.
  */
-u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt)
+u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt, u32 hash,
+		       struct invspi_set *missed, u32 seen)
 {
 	struct invspi_percpu *pc = this_cpu_ptr(tb->pcpu);
-	u32 hash = invspi_key_hash(tb, &pkt->key);
-	u32 tag = invspi_hash_tag(hash);
+	u32 tag = invspi_hash_tag(hash), todo;
+	struct invspi_set *set = missed;
 	u64 now = get_jiffies_64();
-	struct invspi_set *set = NULL;
-	struct invspi_slots *slots;
-	u32 seen = 0, index, todo, i;
 
 	invspi_stat_add(pc, &pc->packets[pkt->reason][pkt->key.kind & INVSPI_KIND_IPV6], 1);
 
-	slots = rcu_dereference(tb->slots);
-	if (unlikely(!slots))
-		goto miss;
-	index = invspi_hash_set(slots, hash);
-	set = rcu_dereference(slots->set[index]);
-	if (unlikely(!set))
-		goto miss;
-	/* pairs with invspi_set_insert() */
-	seen = smp_load_acquire(&set->inserted);
-	for (i = invspi_set_find(set, tag, 0); i < INVSPI_SET_FLOWS;
-	     i = invspi_set_find(set, tag, i + 1)) {
-		if (likely(invspi_flow_count(tb, pc, slots, index, set, i, pkt, now, &todo)))
+	if (!set)
+		set = invspi_set_get(tb, hash);
+	if (!set)
+		set = invspi_set_grow(tb, hash);
+	if (!set)
+		goto untracked;
+	if (!missed) {
+		/* pairs with invspi_set_insert() */
+		seen = smp_load_acquire(&set->inserted);
+		if (invspi_set_count(tb, pc, set, tag, pkt, now, &todo))
 			return todo;
 	}
-miss:
-	return invspi_count_new(tb, pc, slots, set, seen, pkt, hash, now);
+	todo = invspi_set_admit(tb, pc, set, seen, missed, pkt, tag, now);
+	if (todo != INVSPI_TODO_UNTRACKED)
+		return todo;
+
+untracked:
+	invspi_count_untracked(tb, pc, pkt->reason == INVSPI_NO_STATE);
+	return 0;
 }

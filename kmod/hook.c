@@ -32,6 +32,7 @@
 #include <linux/skbuff.h>
 #include <linux/snmp.h>
 #include <linux/workqueue.h>
+#include <net/esp.h>
 #include <net/ip6_tunnel.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
@@ -42,6 +43,7 @@
 #include <linux/xfrm_invspi.h>
 
 #include "compat.h"
+#include "count.h"
 #include "event.h"
 #include "hook.h"
 
@@ -67,84 +69,90 @@ static __always_inline bool invspi_hook_moved(const struct net *net, struct invs
 }
 
 /*
- * SPI and sequence number, which xfrm_parse_spi() has read there before. Not
- * called again, since it may move the packet's data. Return: false if the
- * header is not all there.
+ * Is the ESP or AH header, which the kernel has read before, still all there?
+ * xfrm_parse_spi() would tell, but it may move the packet's data.
  */
-static __always_inline bool invspi_hook_parse(const struct sk_buff *skb, u8 kind,
-					      struct invspi_pkt *pkt)
+static __always_inline bool invspi_hook_complete(const struct sk_buff *skb, u8 kind)
 {
 	int need = kind & INVSPI_KIND_AH ? sizeof(struct ip_auth_hdr) : sizeof(struct ip_esp_hdr);
 
-	if (unlikely(!skb_transport_header_was_set(skb)) ||
-	    unlikely(skb_transport_offset(skb) + need > (int)skb_headlen(skb)))
-		return false;
-	if (kind & INVSPI_KIND_AH) {
-		const struct ip_auth_hdr *ah = (const void *)skb_transport_header(skb);
-
-		pkt->key.spi = ah->spi;
-		pkt->seq = be32_to_cpu(ah->seq_no);
-	} else {
-		const struct ip_esp_hdr *esp = (const void *)skb_transport_header(skb);
-
-		pkt->key.spi = esp->spi;
-		pkt->seq = be32_to_cpu(esp->seq_no);
-	}
-	return true;
+	return skb_transport_header(skb) + need <= skb_tail_pointer(skb);
 }
 
-/*
- * Where the last extension header ends. IP6CB->nhoff is the offset of the byte
- * that names the transport protocol, the first one of an extension header.
- */
-static u32 invspi_hook_end6(const u8 *nh, u32 nhoff, u32 transport)
+static __always_inline __be32 invspi_hook_spi(const struct sk_buff *skb, u8 kind)
 {
-	if (nhoff == offsetof(struct ipv6hdr, nexthdr))
-		return sizeof(struct ipv6hdr);
-	if (nhoff + 2 > transport)
-		return U32_MAX;
-	return nhoff + (nh[nhoff + 1] + 1) * 8;
+	if (kind & INVSPI_KIND_AH)
+		return ((const struct ip_auth_hdr *)skb_transport_header(skb))->spi;
+	return ip_esp_hdr(skb)->spi;
+}
+
+static __always_inline __be32 invspi_hook_seq(const struct sk_buff *skb, u8 kind)
+{
+	if (kind & INVSPI_KIND_AH)
+		return ((const struct ip_auth_hdr *)skb_transport_header(skb))->seq_no;
+	return ip_esp_hdr(skb)->seq_no;
+}
+
+static __always_inline u8 invspi_hook_proto(u8 kind)
+{
+	return kind & INVSPI_KIND_AH ? IPPROTO_AH : IPPROTO_ESP;
 }
 
 /*
- * What lies between IP header and ESP header, and the UDP ports. In a nested
- * transform of transport mode the IP header still names the outer one, but has
- * been moved next to the inner ESP header. All of this is in the linear part.
+ * What the IP header names as the next. IP6CB->nhoff is the offset of that byte,
+ * the first one of the last extension header if there is any.
  */
-static __always_inline void invspi_hook_encap(const struct sk_buff *skb, u8 kind,
-					      struct invspi_pkt *pkt)
+static __always_inline u8 invspi_hook_next(const struct sk_buff *skb, u8 kind)
+{
+	if (kind & INVSPI_KIND_IPV6)
+		return skb_network_header(skb)[IP6CB(skb)->nhoff];
+	return ip_hdr(skb)->protocol;
+}
+
+/*
+ * Where the UDP or TCP header lies that carries ESP, counted from the network
+ * header; 0 if there is none. In a nested transform of transport mode the IP
+ * header still names the outer one, but has been moved next to the inner ESP
+ * header. All of this is in the linear part.
+ */
+static noinline u32 invspi_hook_outer(const struct sk_buff *skb, u8 kind)
 {
 	u32 transport = skb_transport_header(skb) - skb_network_header(skb);
-	const u8 *nh = skb_network_header(skb);
-	const struct udphdr *uh;
-	u8 encap, proto;
-	u32 end;
+	u8 next = invspi_hook_next(skb, kind);
+	u32 end, nhoff = IP6CB(skb)->nhoff;
 
-	if (kind & INVSPI_KIND_IPV6) {
-		u32 nhoff = IP6CB(skb)->nhoff;
-
-		if (unlikely(nhoff >= transport))
-			return;
-		proto = nh[nhoff];
-		if (likely(proto != IPPROTO_UDP && proto != IPPROTO_TCP))
-			return;
-		end = invspi_hook_end6(nh, nhoff, transport);
-	} else {
-		proto = ip_hdr(skb)->protocol;
-		if (likely(proto != IPPROTO_UDP && proto != IPPROTO_TCP))
-			return;
+	if (next != IPPROTO_UDP && next != IPPROTO_TCP)
+		return 0;
+	if (!(kind & INVSPI_KIND_IPV6))
 		end = ip_hdrlen(skb);
-	}
-	if (end >= transport || transport - end < sizeof(*uh))
-		return;
+	else if (nhoff == offsetof(struct ipv6hdr, nexthdr))
+		end = sizeof(struct ipv6hdr);
+	else if (nhoff + 2 <= transport)
+		end = nhoff + (skb_network_header(skb)[nhoff + 1] + 1) * 8;
+	else
+		return 0;
+	return end + sizeof(struct udphdr) <= transport ? end : 0;
+}
 
-	encap = proto == IPPROTO_UDP ? XFRM_INVSPI_ENCAP_ESPINUDP : XFRM_INVSPI_ENCAP_ESPINTCP;
-	pkt->key.kind |= encap << INVSPI_KIND_ENCAP_SHIFT;
-	if (proto == IPPROTO_UDP) {
-		uh = (const struct udphdr *)(nh + end);
-		pkt->key.sport = uh->source;
-		pkt->dport = uh->dest;
-	}
+static const struct udphdr *invspi_hook_udp(const struct sk_buff *skb, u32 outer)
+{
+	return (const struct udphdr *)(skb_network_header(skb) + outer);
+}
+
+/* The last word of the key: SPI, encapsulation and its source port */
+static __always_inline u64 invspi_hook_rest(const struct sk_buff *skb, u8 kind, __be32 spi)
+{
+	u8 next = invspi_hook_next(skb, kind);
+	u32 outer;
+
+	if (likely(next == invspi_hook_proto(kind)))
+		return invspi_key_rest(spi, 0, kind);
+	outer = invspi_hook_outer(skb, kind);
+	if (!outer)
+		return invspi_key_rest(spi, 0, kind);
+	if (next == IPPROTO_TCP)
+		return invspi_key_rest(spi, 0, kind | INVSPI_KIND_TCP);
+	return invspi_key_rest(spi, invspi_hook_udp(skb, outer)->source, kind | INVSPI_KIND_UDP);
 }
 
 /* The mark of the lookup: see xfrm_input() */
@@ -153,47 +161,63 @@ static __always_inline u32 invspi_hook_mark(const struct sk_buff *skb, u8 kind)
 	const struct ip_tunnel *ip4 = XFRM_TUNNEL_SKB_CB(skb)->tunnel.ip4;
 	const struct ip6_tnl *ip6 = XFRM_TUNNEL_SKB_CB(skb)->tunnel.ip6;
 
-	if (!ip4) /* the same pointer, seen through a union */
+	if (likely(!ip4)) /* the same pointer, seen through a union */
 		return skb->mark;
 	return be32_to_cpu(kind & INVSPI_KIND_IPV6 ? ip6->parms.i_key : ip4->parms.i_key);
 }
 
-/* The packet is known to be ours, and its headers to be what they seem. */
-static __always_inline void invspi_hook_count(struct net *net, struct invspi_net *in,
-					      const struct sk_buff *skb, u8 kind,
-					      const xfrm_address_t *daddr, struct invspi_pkt *pkt)
+/*
+ * All about a packet that is known to be ours, and whose headers are what they
+ * seem, but for the reason. @daddr: its destination, if not that in the header.
+ */
+static void invspi_hook_fill(const struct sk_buff *skb, u8 kind, const xfrm_address_t *daddr,
+			     struct invspi_pkt *pkt)
 {
-	struct invspi_key *key = &pkt->key;
-	u32 todo;
-
-	key->sport = 0;
-	key->kind = kind;
-	key->flags = 0;
+	pkt->key.rest = invspi_hook_rest(skb, kind, invspi_hook_spi(skb, kind));
 	if (kind & INVSPI_KIND_IPV6) {
 		const struct ipv6hdr *ip6h = ipv6_hdr(skb);
 
-		key->src6 = ip6h->saddr;
-		key->dst6 = daddr ? daddr->in6 : ip6h->daddr;
+		pkt->key.src6 = ip6h->saddr;
+		pkt->key.dst6 = daddr ? daddr->in6 : ip6h->daddr;
 	} else {
 		const struct iphdr *iph = ip_hdr(skb);
 
-		memset(key->zero, 0, sizeof(key->zero));
-		key->src4 = iph->saddr;
-		key->dst4 = daddr ? daddr->a4 : iph->daddr;
+		memset(pkt->key.zero, 0, sizeof(pkt->key.zero));
+		pkt->key.src4 = iph->saddr;
+		pkt->key.dst4 = daddr ? daddr->a4 : iph->daddr;
 	}
-	pkt->dport = 0;
-	invspi_hook_encap(skb, kind, pkt);
 	pkt->bytes = skb->len;
+	pkt->seq = be32_to_cpu(invspi_hook_seq(skb, kind));
 	pkt->mark = invspi_hook_mark(skb, kind);
 	/* the device's reference may be gone already, its number is not */
 	pkt->ifindex = skb->skb_iif;
+	pkt->dport = 0;
+	if (invspi_key_is_udp(&pkt->key))
+		pkt->dport = invspi_hook_udp(skb, invspi_hook_outer(skb, kind))->dest;
+}
 
-	todo = invspi_table_count(&in->table, pkt);
-	if (likely(!todo))
-		return;
+/* Count a packet the long way, and see to what comes of it. */
+static void invspi_hook_count(struct net *net, struct invspi_net *in, struct invspi_pkt *pkt,
+			      u32 hash, struct invspi_set *missed, u32 seen)
+{
+	u32 todo = invspi_table_count(&in->table, pkt, hash, missed, seen);
+
 	if (todo & INVSPI_TODO_LOG)
 		invspi_log(net, pkt);
-	invspi_event_kick(in, todo);
+	if (todo & (INVSPI_TODO_EVENT | INVSPI_TODO_AGE))
+		invspi_event_kick(in, todo);
+}
+
+/* A packet without an SA that is not a usual one; looks at everything again. */
+static noinline void invspi_hook_unusual(const struct sk_buff *skb, u8 kind, u32 hash,
+					 struct invspi_set *missed, u32 seen)
+{
+	struct net *net = dev_net(skb->dev);
+	struct invspi_pkt pkt;
+
+	pkt.reason = INVSPI_NO_STATE;
+	invspi_hook_fill(skb, kind, NULL, &pkt);
+	invspi_hook_count(net, invspi_net_rcu(net), &pkt, hash, missed, seen);
 }
 
 /* A dropped packet whose SA was found */
@@ -201,12 +225,12 @@ static noinline void invspi_hook_found(const struct sk_buff *skb, u8 kind,
 				       const struct sec_path *sp)
 {
 	u8 family = kind & INVSPI_KIND_IPV6 ? AF_INET6 : AF_INET;
-	u8 proto = kind & INVSPI_KIND_AH ? IPPROTO_AH : IPPROTO_ESP;
+	u8 proto = invspi_hook_proto(kind);
 	bool acquire, invalid, mismatch;
 	struct invspi_percpu *pc;
-	struct xfrm_state *x;
 	struct invspi_net *in;
 	struct invspi_pkt pkt;
+	struct xfrm_state *x;
 	struct net *net;
 	u8 state;
 
@@ -214,7 +238,7 @@ static noinline void invspi_hook_found(const struct sk_buff *skb, u8 kind,
 		return;
 	x = sp->xvec[sp->len - 1];
 	net = xs_net(x);
-	in = invspi_net(net);
+	in = invspi_net_rcu(net);
 	pc = this_cpu_ptr(in->table.pcpu);
 
 	/* Always look at all: what is not ours now must not be so later. */
@@ -236,46 +260,128 @@ static noinline void invspi_hook_found(const struct sk_buff *skb, u8 kind,
 	} else {
 		return;
 	}
-	if (!invspi_hook_parse(skb, kind, &pkt) || pkt.key.spi != x->id.spi ||
-	    x->id.proto != proto || x->props.family != family)
+	if (x->id.proto != proto || x->props.family != family || !invspi_hook_complete(skb, kind) ||
+	    invspi_hook_spi(skb, kind) != x->id.spi)
 		return;
-	invspi_hook_count(net, in, skb, kind, &x->id.daddr, &pkt);
+	invspi_hook_fill(skb, kind, &x->id.daddr, &pkt);
+	invspi_hook_count(net, in, &pkt, invspi_key_hash(&in->table, &pkt.key), NULL, 0);
 }
 
-/* A dropped packet. @kind is a constant, so each caller gets what it needs. */
-static __always_inline void invspi_hook_drop(const struct sk_buff *skb, u8 kind)
+/* The destination port of encapsulated ESP */
+static noinline void invspi_hook_dport(struct invspi_set *set, u32 i, const struct sk_buff *skb,
+				       u8 kind)
+{
+	if (invspi_key_is_udp(&set->cold[i].key))
+		set->dport[i] = invspi_hook_udp(skb, invspi_hook_outer(skb, kind))->dest;
+}
+
+static __always_inline void invspi_hook_add(struct invspi_set *set, u32 i,
+					    const struct sk_buff *skb, u8 kind, u64 rest)
+{
+	struct invspi_hot *hot = &set->hot[i];
+
+	hot->drops[INVSPI_NO_STATE]++;
+	hot->bytes += skb->len;
+	hot->last = get_jiffies_64();
+	hot->seq = be32_to_cpu(invspi_hook_seq(skb, kind));
+	hot->mark = invspi_hook_mark(skb, kind);
+	hot->ifindex = skb->skb_iif;
+	if (unlikely(rest & INVSPI_REST_ENCAP))
+		invspi_hook_dport(set, i, skb, kind);
+}
+
+static __always_inline void invspi_hook_add_esp4(struct invspi_set *set, u32 i, u64 rest,
+						 const void *skb)
+{
+	invspi_hook_add(set, i, skb, 0, rest);
+}
+
+static __always_inline void invspi_hook_add_ah4(struct invspi_set *set, u32 i, u64 rest,
+						const void *skb)
+{
+	invspi_hook_add(set, i, skb, INVSPI_KIND_AH, rest);
+}
+
+static __always_inline void invspi_hook_add_esp6(struct invspi_set *set, u32 i, u64 rest,
+						 const void *skb)
+{
+	invspi_hook_add(set, i, skb, INVSPI_KIND_IPV6, rest);
+}
+
+static __always_inline void invspi_hook_add_ah6(struct invspi_set *set, u32 i, u64 rest,
+						const void *skb)
+{
+	invspi_hook_add(set, i, skb, INVSPI_KIND_IPV6 | INVSPI_KIND_AH, rest);
+}
+
+/* A packet without an SA; @kind and @add are constants that fit each other. */
+static __always_inline void invspi_hook_missing(const struct sk_buff *skb, u8 kind,
+						invspi_add_t *add, struct invspi_table *tb,
+						struct invspi_percpu *pc)
+{
+	const struct in6_addr *addr6 = NULL;
+	__be32 spi = invspi_hook_spi(skb, kind);
+	struct invspi_set *missed;
+	u32 hash, seen;
+	u64 addr4 = 0;
+
+	if (kind & INVSPI_KIND_IPV6)
+		hash = invspi_hash6(&tb->key, &ipv6_hdr(skb)->saddr, spi);
+	else
+		hash = invspi_hash4(&tb->key, ip_hdr(skb)->saddr, spi);
+	if (kind & INVSPI_KIND_IPV6)
+		addr6 = &ipv6_hdr(skb)->saddr;
+	else
+		addr4 = invspi_key_addr4(ip_hdr(skb)->saddr, ip_hdr(skb)->daddr);
+	if (likely(invspi_count_usual(tb, pc, addr4, addr6, invspi_hook_rest(skb, kind, spi), hash,
+				      add, skb, &missed, &seen)))
+		return;
+	if (missed && invspi_table_refuse(tb, missed, seen, kind & INVSPI_KIND_IPV6))
+		return;
+	invspi_hook_unusual(skb, kind, hash, missed, seen);
+}
+
+/* A dropped packet. Return: 1, so that a callback ends with this call. */
+static __always_inline int invspi_hook_drop(const struct sk_buff *skb, u8 kind, invspi_add_t *add)
 {
 	const struct sec_path *sp = skb_sec_path(skb);
+	struct invspi_percpu *pc;
 	struct invspi_net *in;
-	struct invspi_pkt pkt;
 	struct net *net;
 
 	kind |= INVSPI_KIND_VALID;
 	if (unlikely(sp)) {
 		invspi_hook_found(skb, kind, sp);
-		return;
+		return 1;
 	}
 	net = dev_net(skb->dev);
-	in = invspi_net(net);
-	if (!invspi_hook_moved(net, this_cpu_ptr(in->table.pcpu), INVSPI_NO_STATE))
-		return;
-	pkt.reason = INVSPI_NO_STATE;
-	if (likely(invspi_hook_parse(skb, kind, &pkt)))
-		invspi_hook_count(net, in, skb, kind, NULL, &pkt);
+	in = invspi_net_rcu(net);
+	pc = this_cpu_ptr(in->table.pcpu);
+	if (likely(invspi_hook_moved(net, pc, INVSPI_NO_STATE)) &&
+	    likely(invspi_hook_complete(skb, kind)))
+		invspi_hook_missing(skb, kind, add, &in->table, pc);
+	return 1;
+}
+
+/* Not inlined: for an accepted packet a callback shall not cost a stack frame. */
+static noinline int invspi_esp4_drop(struct sk_buff *skb)
+{
+	return invspi_hook_drop(skb, 0, invspi_hook_add_esp4);
+}
+
+static noinline int invspi_ah4_drop(struct sk_buff *skb)
+{
+	return invspi_hook_drop(skb, INVSPI_KIND_AH, invspi_hook_add_ah4);
 }
 
 static int invspi_esp4_cb(struct sk_buff *skb, int err)
 {
-	if (unlikely(err < 0))
-		invspi_hook_drop(skb, 0);
-	return 1;
+	return likely(err >= 0) ? 1 : invspi_esp4_drop(skb);
 }
 
 static int invspi_ah4_cb(struct sk_buff *skb, int err)
 {
-	if (unlikely(err < 0))
-		invspi_hook_drop(skb, INVSPI_KIND_AH);
-	return 1;
+	return likely(err >= 0) ? 1 : invspi_ah4_drop(skb);
 }
 
 static int invspi_hook_rcv(struct sk_buff *skb)
@@ -310,18 +416,24 @@ static struct xfrm4_protocol invspi_ah4 __read_mostly = {
 };
 
 #if IS_ENABLED(CONFIG_IPV6)
+static noinline int invspi_esp6_drop(struct sk_buff *skb)
+{
+	return invspi_hook_drop(skb, INVSPI_KIND_IPV6, invspi_hook_add_esp6);
+}
+
+static noinline int invspi_ah6_drop(struct sk_buff *skb)
+{
+	return invspi_hook_drop(skb, INVSPI_KIND_IPV6 | INVSPI_KIND_AH, invspi_hook_add_ah6);
+}
+
 static int invspi_esp6_cb(struct sk_buff *skb, int err)
 {
-	if (unlikely(err < 0))
-		invspi_hook_drop(skb, INVSPI_KIND_IPV6);
-	return 1;
+	return likely(err >= 0) ? 1 : invspi_esp6_drop(skb);
 }
 
 static int invspi_ah6_cb(struct sk_buff *skb, int err)
 {
-	if (unlikely(err < 0))
-		invspi_hook_drop(skb, INVSPI_KIND_IPV6 | INVSPI_KIND_AH);
-	return 1;
+	return likely(err >= 0) ? 1 : invspi_ah6_drop(skb);
 }
 
 static int invspi_hook_err6(struct sk_buff *skb, struct inet6_skb_parm *opt, u8 type, u8 code,
@@ -362,7 +474,7 @@ static const struct {
 #endif
 };
 
-static int invspi_hook_add(unsigned int i)
+static int invspi_hook_link(unsigned int i)
 {
 	if (invspi_hooks[i].v4)
 		return xfrm4_protocol_register(invspi_hooks[i].v4, invspi_hooks[i].proto);
@@ -373,7 +485,7 @@ static int invspi_hook_add(unsigned int i)
 #endif
 }
 
-static void invspi_hook_remove(unsigned int i)
+static void invspi_hook_unlink(unsigned int i)
 {
 	if (invspi_hooks[i].v4)
 		xfrm4_protocol_deregister(invspi_hooks[i].v4, invspi_hooks[i].proto);
@@ -436,12 +548,12 @@ int invspi_hook_register(const char **step)
 
 	for (i = 0; i < ARRAY_SIZE(invspi_hooks); i++) {
 		*step = invspi_hooks[i].name;
-		err = invspi_hook_add(i);
+		err = invspi_hook_link(i);
 		if (!err)
 			continue;
 		/* With -EAGAIN it is in the list all the same. */
 		if (err != -EEXIST)
-			invspi_hook_remove(i);
+			invspi_hook_unlink(i);
 		goto err_remove;
 	}
 	/*
@@ -457,7 +569,7 @@ int invspi_hook_register(const char **step)
 
 err_remove:
 	while (i--)
-		invspi_hook_remove(i);
+		invspi_hook_unlink(i);
 	return err;
 }
 
@@ -469,5 +581,5 @@ void invspi_hook_unregister(void)
 	unsigned int i = ARRAY_SIZE(invspi_hooks);
 
 	while (i--)
-		invspi_hook_remove(i);
+		invspi_hook_unlink(i);
 }

@@ -55,6 +55,15 @@ static inline struct invspi_net *invspi_net(const struct net *net)
 	return net_generic(net, invspi_net_id);
 }
 
+/*
+ * The same for packets, which are inside of an RCU read side: net_generic() would
+ * enter another, with two function calls.
+ */
+static __always_inline struct invspi_net *invspi_net_rcu(const struct net *net)
+{
+	return rcu_dereference(net->gen)->ptr[invspi_net_id];
+}
+
 /* Does this namespace write to the kernel log? */
 static inline bool invspi_net_may_log(const struct net *net)
 {

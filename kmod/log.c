@@ -38,7 +38,7 @@ void invspi_log(struct net *net, const struct invspi_pkt *pkt)
 		snprintf(src, sizeof(src), "%pI4", &key->src4);
 		snprintf(dst, sizeof(dst), "%pI4", &key->dst4);
 	}
-	if (key->sport)
+	if (invspi_key_is_udp(key))
 		snprintf(port, sizeof(port), ", srcport=%u", ntohs(key->sport));
 	if (pkt->suppressed)
 		snprintf(more, sizeof(more), ", %u suppressed", pkt->suppressed);

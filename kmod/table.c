@@ -88,7 +88,8 @@ static void invspi_set_uncharge(const struct invspi_table *tb)
 	atomic_dec(&invspi_sets_all);
 }
 
-static struct invspi_set *invspi_set_alloc(const struct invspi_table *tb)
+static struct invspi_set *invspi_set_alloc(const struct invspi_table *tb,
+					   struct invspi_slots *slots, u32 index)
 {
 	struct invspi_set *set;
 	int i;
@@ -100,6 +101,8 @@ static struct invspi_set *invspi_set_alloc(const struct invspi_table *tb)
 		invspi_set_uncharge(tb);
 		return NULL;
 	}
+	set->slots = slots;
+	set->index = index;
 	spin_lock_init(&set->lock);
 	for (i = 0; i < INVSPI_SET_FLOWS; i++)
 		spin_lock_init(&set->hot[i].lock);
@@ -117,6 +120,7 @@ static struct invspi_slots *invspi_slots_alloc(u32 nsets, gfp_t gfp)
 	if (!slots)
 		return NULL;
 	slots->nsets = nsets;
+	slots->mask = nsets - 1;
 	slots->pending = (void *)slots + head;
 	slots->active = (void *)slots->pending + map;
 	return slots;
@@ -159,7 +163,6 @@ static void invspi_slots_free(struct invspi_table *tb, struct invspi_slots *slot
  * invspi_set_grow() - make the set that a packet needs, and before it the array
  * @tb: table
  * @hash: of the packet's key
- * @slotsp: result: the array that the set is in
  *
  * Bottom halves off, inside RCU. grow_lock keeps out a restart, which would
  * otherwise find an array of the old size put in after it.
@@ -167,7 +170,7 @@ static void invspi_slots_free(struct invspi_table *tb, struct invspi_slots *slot
  * Return: the set, which somebody else may have made just now, or NULL if a cap
  * is reached or there is no memory.
  */
-struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash, struct invspi_slots **slotsp)
+struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash)
 {
 	struct invspi_slots *slots;
 	struct invspi_set *set = NULL;
@@ -192,11 +195,10 @@ struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash, struct inv
 	index = invspi_hash_set(slots, hash);
 	set = rcu_dereference_protected(slots->set[index], lockdep_is_held(&tb->grow_lock));
 	if (!set) {
-		set = invspi_set_alloc(tb);
+		set = invspi_set_alloc(tb, slots, index);
 		if (set)
 			rcu_assign_pointer(slots->set[index], set);
 	}
-	*slotsp = slots;
 unlock:
 	spin_unlock(&tb->grow_lock);
 	return set;
@@ -279,7 +281,7 @@ int invspi_table_init(struct invspi_table *tb, const struct invspi_config *cfg, 
 		return -ENOMEM;
 	for_each_possible_cpu(cpu)
 		u64_stats_init(&per_cpu_ptr(tb->pcpu, cpu)->syncp);
-	get_random_bytes(&tb->key, sizeof(tb->key));
+	invspi_hash_init(&tb->key);
 	spin_lock_init(&tb->grow_lock);
 	invspi_limit_init(&tb->log_limit, cfg->log_rate);
 	tb->generation = 1;

@@ -13,11 +13,13 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
-#include <linux/siphash.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/u64_stats_sync.h>
 
+#include <linux/xfrm_invspi.h>
+
+#include "hash.h"
 #include "limit.h"
 
 #define INVSPI_SET_FLOWS 16
@@ -36,6 +38,8 @@ enum invspi_reason {
 #define INVSPI_KIND_AH 0x02
 #define INVSPI_KIND_ENCAP_SHIFT 4 /* XFRM_INVSPI_ENCAP_*, 3 bits */
 #define INVSPI_KIND_ENCAP_MASK 0x70
+#define INVSPI_KIND_UDP (XFRM_INVSPI_ENCAP_ESPINUDP << INVSPI_KIND_ENCAP_SHIFT)
+#define INVSPI_KIND_TCP (XFRM_INVSPI_ENCAP_ESPINTCP << INVSPI_KIND_ENCAP_SHIFT)
 
 /* invspi_key.flags: state of the flow, not compared */
 #define INVSPI_FLOW_MANY 0x01 /* more than one packet */
@@ -49,8 +53,8 @@ enum invspi_reason {
 
 /**
  * struct invspi_key - what makes a flow
- * @addr: IPv6: destination, then source. IPv4: zeros, and both addresses at
- *	the end. The source lies next to @spi because both are hashed.
+ * @addr: IPv6: source, then destination. IPv4: zeros, and both addresses at
+ *	the end, so that a packet need only look at the last word.
  * @spi: SPI on the wire
  * @sport: UDP source port, 0 unless ESP in UDP
  * @kind: INVSPI_KIND_*
@@ -61,13 +65,13 @@ struct invspi_key {
 	union {
 		u64 addr[4];
 		struct {
-			struct in6_addr dst6;
 			struct in6_addr src6;
+			struct in6_addr dst6;
 		};
 		struct {
 			u64 zero[3];
-			__be32 dst4;
 			__be32 src4;
+			__be32 dst4;
 		};
 	};
 	union {
@@ -80,6 +84,31 @@ struct invspi_key {
 		};
 	};
 };
+
+/* addr[3] of IPv4. Stored in parts, it would be slow to load as one. */
+static __always_inline u64 invspi_key_addr4(__be32 src, __be32 dst)
+{
+#ifdef __LITTLE_ENDIAN
+	return (__force u32)src | (u64)(__force u32)dst << 32;
+#else
+	return (u64)(__force u32)src << 32 | (__force u32)dst;
+#endif
+}
+
+/* The same for rest, with flags 0 */
+static __always_inline u64 invspi_key_rest(__be32 spi, __be16 sport, u8 kind)
+{
+#ifdef __LITTLE_ENDIAN
+	return (__force u32)spi | (u64)(__force u16)sport << 32 | (u64)kind << 48;
+#else
+	return (u64)(__force u32)spi << 32 | (u64)(__force u16)sport << 16 | (u64)kind << 8;
+#endif
+}
+
+static __always_inline bool invspi_key_is_udp(const struct invspi_key *key)
+{
+	return (key->kind & INVSPI_KIND_ENCAP_MASK) == INVSPI_KIND_UDP;
+}
 
 /**
  * struct invspi_pkt - one dropped packet
@@ -190,7 +219,7 @@ struct invspi_slots;
 struct invspi_table {
 	struct invspi_slots __rcu *slots;
 	struct invspi_percpu __percpu *pcpu;
-	hsiphash_key_t key;
+	struct invspi_hash_key key;
 	u32 desync_packets;
 	unsigned long desync;
 	unsigned long idle;
@@ -224,8 +253,12 @@ void invspi_table_exit(struct invspi_table *tb);
 void invspi_table_configure(struct invspi_table *tb, const struct invspi_config *cfg, bool may_log);
 int invspi_table_restart(struct invspi_table *tb, u32 flows_max);
 
-/* count.c: the packet path */
-u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt);
+struct invspi_set;
+
+/* count.c: the packet path; the usual part of it is in count.h */
+u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt, u32 hash,
+		       struct invspi_set *missed, u32 seen);
+bool invspi_table_refuse(struct invspi_table *tb, struct invspi_set *set, u32 seen, bool v6);
 
 /* walk.c: all that is not the packet path */
 u32 invspi_table_generation(const struct invspi_table *tb);

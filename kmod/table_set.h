@@ -5,6 +5,7 @@
 #ifndef _XFRM_INVSPI_TABLE_SET_H
 #define _XFRM_INVSPI_TABLE_SET_H
 
+#include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/jiffies.h>
@@ -40,11 +41,13 @@ struct invspi_cold {
  * @lock: who comes and goes: @tag, @inserted, @used, @rnd, @admitted
  * @inserted: number of flows ever put in; tells a packet that found nothing
  *	without the lock whether it must look again with it
+ * @slots: where this set belongs
  * @once: bit per flow that has had one packet only. Set under @lock, cleared
  *	by the second packet without.
- * @used: bit per flow
  * @rnd: state of the lottery
  * @admitted: low half of jiffies_64 when a flow was last put in
+ * @index: which of the sets this is
+ * @used: bit per flow
  * @dport: UDP destination ports; each under its flow's lock
  * @hot: per flow
  * @cold: per flow
@@ -52,12 +55,15 @@ struct invspi_cold {
 struct invspi_set {
 	u32 tag[INVSPI_SET_FLOWS] __aligned(64);
 
+	/* see above */
 	spinlock_t lock __aligned(64);
 	u32 inserted;
-	unsigned long once;
-	u32 used;
+	struct invspi_slots *slots;
+	atomic_t once;
 	u32 rnd;
 	u32 admitted;
+	u16 index;
+	u16 used;
 	__be16 dport[INVSPI_SET_FLOWS];
 
 	struct invspi_hot hot[INVSPI_SET_FLOWS];
@@ -75,18 +81,20 @@ static_assert(sizeof(struct invspi_key) == 40);
 /**
  * struct invspi_slots - the sets, and which of them need attention
  * @nsets: power of two
+ * @mask: one less
  * @pending: bit per set with events to send
  * @active: bit per set with desyncs that have not ceased
  * @set: NULL until a packet falls there
  */
 struct invspi_slots {
 	u32 nsets;
+	u32 mask;
 	unsigned long *pending;
 	unsigned long *active;
 	struct invspi_set __rcu *set[];
 };
 
-#define INVSPI_ALL_USED ((1U << INVSPI_SET_FLOWS) - 1)
+#define INVSPI_ALL_USED 0xffff
 #define INVSPI_NO_SLOT INVSPI_SET_FLOWS
 
 /* The bytes of invspi_key.rest that are part of the key: all but flags */
@@ -99,12 +107,11 @@ static __always_inline bool invspi_key_equal(const struct invspi_key *a, const s
 }
 
 /* Only source and SPI: an attacker may choose the rest freely anyway. */
-static __always_inline u32 invspi_key_hash(const struct invspi_table *tb,
-					   const struct invspi_key *key)
+static inline u32 invspi_key_hash(const struct invspi_table *tb, const struct invspi_key *key)
 {
 	if (key->kind & INVSPI_KIND_IPV6)
-		return hsiphash(&key->src6, sizeof(key->src6) + sizeof(key->spi), &tb->key);
-	return hsiphash_2u32((__force u32)key->src4, (__force u32)key->spi, &tb->key);
+		return invspi_hash6(&tb->key, &key->src6, key->spi);
+	return invspi_hash4(&tb->key, key->src4, key->spi);
 }
 
 /* 0 means free, so one bit is given away. */
@@ -116,15 +123,25 @@ static __always_inline u32 invspi_hash_tag(u32 hash)
 /* From the bits that the tag keeps; enough for the 2^16 sets of flows_max. */
 static __always_inline u32 invspi_hash_set(const struct invspi_slots *slots, u32 hash)
 {
-	return (hash >> 16) & (slots->nsets - 1);
+	return (hash >> 16) & slots->mask;
 }
 
-static __always_inline u32 invspi_set_find(const struct invspi_set *set, u32 tag, u32 i)
+/* The first slot with this tag, or INVSPI_NO_SLOT. Without a lock. */
+static __always_inline u32 invspi_set_find(const struct invspi_set *set, u32 tag)
 {
-	for (; i < INVSPI_SET_FLOWS; i++)
+	u32 i;
+
+	for (i = 0; i < INVSPI_SET_FLOWS; i += 4) {
 		if (READ_ONCE(set->tag[i]) == tag)
-			break;
-	return i;
+			return i;
+		if (READ_ONCE(set->tag[i + 1]) == tag)
+			return i + 1;
+		if (READ_ONCE(set->tag[i + 2]) == tag)
+			return i + 2;
+		if (READ_ONCE(set->tag[i + 3]) == tag)
+			return i + 3;
+	}
+	return INVSPI_NO_SLOT;
 }
 
 static inline u64 invspi_hot_packets(const struct invspi_hot *hot)
@@ -144,23 +161,22 @@ static __always_inline void invspi_stat_add(struct invspi_percpu *pc, u64 *what,
 /**
  * invspi_flow_raise() - an event of a flow, if anybody listens
  * @tb: table
- * @slots: its slots
- * @index: the flow's set
+ * @set: the flow's set
  * @key: the flow's key; its lock is held
  * @event: INVSPI_FLOW_EV_*
  *
  * Return: INVSPI_TODO_EVENT, or 0.
  */
-static inline u32 invspi_flow_raise(struct invspi_table *tb, struct invspi_slots *slots, u32 index,
+static inline u32 invspi_flow_raise(struct invspi_table *tb, struct invspi_set *set,
 				    struct invspi_key *key, u8 event)
 {
 	if (!invspi_event_wanted(tb))
 		return 0;
 	key->flags |= event;
-	set_bit(index, slots->pending);
+	set_bit(set->index, set->slots->pending);
 	return INVSPI_TODO_EVENT;
 }
 
-struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash, struct invspi_slots **slotsp);
+struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash);
 
 #endif /* _XFRM_INVSPI_TABLE_SET_H */

@@ -141,8 +141,9 @@ bool invspi_table_find(struct invspi_table *tb, const struct invspi_key *key,
 	if (!set)
 		goto out;
 	spin_lock_bh(&set->lock);
-	for (i = invspi_set_find(set, tag, 0); i < INVSPI_SET_FLOWS && !found;
-	     i = invspi_set_find(set, tag, i + 1)) {
+	for (i = 0; i < INVSPI_SET_FLOWS && !found; i++) {
+		if (set->tag[i] != tag)
+			continue;
 		invspi_flow_copy(set, i, flow);
 		found = invspi_key_equal(&flow->key, key);
 	}
@@ -166,7 +167,7 @@ static void invspi_flow_delete(struct invspi_percpu *pc, struct invspi_set *set,
 	memset(&set->cold[i].key, 0, sizeof(set->cold[i].key));
 	WRITE_ONCE(set->tag[i], 0);
 	set->used &= ~BIT(i);
-	clear_bit(i, &set->once);
+	atomic_andnot(BIT(i), &set->once);
 	spin_unlock(&hot->lock);
 }
 
@@ -282,8 +283,8 @@ u8 invspi_table_next_event(struct invspi_table *tb, u32 *index, struct invspi_fl
  * Find the desyncs of a set that have fallen silent. Return: true if some have
  * not; then *@left is at most the time until the next one may.
  */
-static bool invspi_set_age(struct invspi_table *tb, struct invspi_slots *slots, u32 index,
-			   struct invspi_set *set, u64 now, unsigned long *left, u32 *todo)
+static bool invspi_set_age(struct invspi_table *tb, struct invspi_set *set, u64 now,
+			   unsigned long *left, u32 *todo)
 {
 	const u8 live = INVSPI_FLOW_DESYNC;
 	u64 idle = READ_ONCE(tb->idle);
@@ -304,7 +305,7 @@ static bool invspi_set_age(struct invspi_table *tb, struct invspi_slots *slots, 
 			/* not yet, or no longer */
 		} else if (silent >= idle) {
 			key->flags |= INVSPI_FLOW_CEASED;
-			*todo |= invspi_flow_raise(tb, slots, index, key, INVSPI_FLOW_EV_CEASED);
+			*todo |= invspi_flow_raise(tb, set, key, INVSPI_FLOW_EV_CEASED);
 		} else {
 			*left = min_t(u64, *left, idle - silent);
 			some = true;
@@ -342,7 +343,7 @@ unsigned long invspi_table_age(struct invspi_table *tb, u32 *todo)
 		clear_bit(i, slots->active);
 		smp_mb__after_atomic(); /* and that stays so */
 		set = rcu_dereference(slots->set[i]);
-		if (invspi_set_age(tb, slots, i, set, get_jiffies_64(), &left, todo)) {
+		if (invspi_set_age(tb, set, get_jiffies_64(), &left, todo)) {
 			set_bit(i, slots->active);
 			some = true;
 		}
