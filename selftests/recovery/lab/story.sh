@@ -119,7 +119,7 @@ without_helper()
 {
 	local before n line
 
-	chapter "0. The failure, and nobody who mends it"
+	chapter "0. A lost SA, and nobody who mends it"
 	say "Gateway A's kernel loses the inbound SA of net. It happens: a flush by hand, another tool, an SA that expired on one side only. charon is not told."
 	mark_kernel_log
 	before=$(dropped A)
@@ -146,9 +146,28 @@ without_helper()
 	delivered net:B-A "$fault_us" 20000 || no "not even a rekey by hand helps"
 }
 
+reboot_without_helper()
+{
+	local before n
+
+	chapter "0. Nor does a reboot mend itself"
+	say "Now A loses power and comes back: no SAs, no policies, and an IKE daemon that has its configuration and waits. B knows nothing of it and goes on encrypting. Watching for $DEAD_SECONDS s ..."
+	fault_reboot 1
+	before=$(dropped A)
+	delivered net:B-A "$fault_us" $((DEAD_SECONDS * 1000)) &&
+		no "the tunnel came back by itself"
+	n=$(($(dropped A) - before))
+	say "Still dead: $n packets of net and net2 dropped, not one delivered. What charon has of SAs:"
+	typed "swanctl --list-sas | grep . || echo none"
+	rows+=("reboot, no helper|still dead after $DEAD_SECONDS s|$n dropped")
+	say "An operator initiates both children by hand."
+	tunnel_up
+	all_delivered 20000 || no "not even that helps: $undelivered is dead"
+}
+
 lost_sa()
 {
-	local total n=0 s line
+	local total n=0 s line forward
 
 	chapter "a. The same failure, with invspid"
 	helper_start A
@@ -170,10 +189,11 @@ lost_sa()
 	[ "$(flow_packets "$lost_spi")" -gt 0 ] || no "the flow table has nothing of $lost_spi"
 	gap net:B-A "$from" || no "no loss seen"
 	total=$(ms "$gap_begin" "$gap_end")
-	for s in net:A-B net2:A-B net2:B-A; do
+	for s in net2:A-B net2:B-A; do
 		n=$((n + $(lost $s "$from")))
 	done
-	say "From the first dropped to the first delivered packet: $total ms, $gap_lost packets. On net2, and in the other direction: $n lost."
+	forward=$(lost net:A-B "$from")
+	say "From the first dropped to the first delivered packet: $total ms, $gap_lost packets. On net2: $n lost; on net, from A to B: $forward."
 	[ "$n" = 0 ] || no "$n packets lost on streams that nothing was wrong with"
 	rows+=("a. lost SA, invspid|$total ms|$gap_lost dropped")
 }
@@ -183,7 +203,7 @@ reboot()
 	local s old total t0=0 last=0 lost=0
 
 	chapter "b. Gateway A reboots"
-	say "A loses power: no SAs, no policies, an IKE daemon that starts anew and waits. B knows nothing of it and goes on encrypting. What A's helper wrote down of its SAs outlives the reboot."
+	say "A loses power as before, with the helper. What that wrote down of A's SAs outlives the reboot."
 	all_delivered 10000 || no "$undelivered is dead before the fault"
 	said_mark=$(log_mark A invspid)
 	mark_kernel_log
@@ -230,6 +250,7 @@ summary()
 
 scene
 without_helper
+reboot_without_helper
 lost_sa
 reboot
 summary
