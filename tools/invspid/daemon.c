@@ -213,10 +213,10 @@ static void on_lost_timer(uv_timer_t *timer)
  * that only closed its socket still has all its SAs: which of the two it was
  * shows a moment later.
  */
-static void daemon_lost(struct invspid *d)
+static void daemon_lost(struct invspid *d, bool in_order)
 {
 	listing_clear(d);
-	recover_daemon_lost(d);
+	recover_daemon_lost(d, in_order);
 	if (!d->ike_pid || d->lost_at)
 		return;
 	d->lost_at = now_ms();
@@ -253,9 +253,11 @@ static void on_ike_state(void *arg, enum daemon_state state, const char *why)
 	log_msg(state == DAEMON_FOREIGN ? LOG_ERR : LOG_INFO, "IKE daemon %s%s%s",
 		daemon_state_name(state), why && why[0] ? ": " : "", why ? why : "");
 	if (state == DAEMON_ABSENT)
-		daemon_lost(d);
+		daemon_lost(d, before == DAEMON_STOPPING);
 	else if (state == DAEMON_SETTLING && before != DAEMON_READY)
 		daemon_there(d);
+	if (state == DAEMON_READY)
+		recover_resume(d);
 	look_for_new(d, 0);
 }
 

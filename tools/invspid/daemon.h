@@ -199,7 +199,8 @@ void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
 		   struct decide_state *st);
 void recover_start(struct invspid *d, const struct tracked *t);
 void recover_stop_all(struct invspid *d);
-void recover_daemon_lost(struct invspid *d);
+void recover_daemon_lost(struct invspid *d, bool in_order);
+void recover_resume(struct invspid *d);
 
 /* attempt.c */
 struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,

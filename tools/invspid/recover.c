@@ -8,7 +8,8 @@
  *
  * G2 initiates the children that should be up. Both ends may run this helper,
  * so it waits a little at random first, looks again, and stands down if the
- * peer was faster. A half-made IKE_SA that it caused is ended by its id.
+ * peer was faster. A half-made IKE_SA that it caused is ended by its id. One that
+ * the daemon's end breaks off is taken up again when the daemon is back.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +26,7 @@
 #define VERIFY_FAST_MS 2000
 #define STAND_DOWN_MS 2000
 #define CHILDREN_MAX 64
+#define RESUME_MS 60000 /* a daemon that was away for longer begins afresh */
 
 /**
  * struct recovery - one action under way
@@ -33,6 +35,7 @@
  * @old_id: unique id of the CHILD_SA that is rekeyed, 0 with G2
  * @names: children to initiate, @next of @nnames is the next one
  * @v: what was seen so far
+ * @suspended_at: when the daemon's end broke it off, 0 if it is going on
  */
 struct recovery {
 	struct recovery *next;
@@ -46,7 +49,7 @@ struct recovery {
 	char **names;
 	size_t nnames, cur;
 	struct verification v;
-	int64_t first_drop, verdict, first_new;
+	int64_t first_drop, verdict, first_new, suspended_at;
 	uint32_t new_spi;
 	bool initiated;
 	bool polling, done;
@@ -157,6 +160,20 @@ static void finish(struct recovery *r, enum outcome outcome, const char *note)
 
 static void poll_again(struct recovery *r);
 
+/*
+ * First thing in every callback of the IKE daemon: whether there is nothing left
+ * to do in it. Its end is no answer: recover_daemon_lost() comes next.
+ */
+static bool answered_by_none(struct recovery *r, int err)
+{
+	r->polling = false;
+	if (r->done) {
+		recovery_free(r);
+		return true;
+	}
+	return err == -ENOTCONN;
+}
+
 static void see_new_sa(struct recovery *r, struct ike_listing *l)
 {
 	const struct ike_child *c = listing_child(l, r->conn, r->child);
@@ -196,11 +213,8 @@ static void on_poll_list(void *arg, int err, struct ike_listing *l)
 {
 	struct recovery *r = arg;
 
-	r->polling = false;
-	if (r->done) {
-		recovery_free(r);
+	if (answered_by_none(r, err))
 		return;
-	}
 	if (!err)
 		see_new_sa(r, l);
 	judge(r);
@@ -228,10 +242,9 @@ static void on_rekeyed(void *arg, int err, const char *errmsg)
 {
 	struct recovery *r = arg;
 
-	r->polling = false;
-	if (r->done) {
-		recovery_free(r);
-	} else if (err) {
+	if (answered_by_none(r, err))
+		return;
+	if (err) {
 		r->v.refused = true;
 		finish(r, OUTCOME_FAILED, errmsg ? errmsg : strerror(-err));
 	} else {
@@ -282,11 +295,8 @@ static void on_half_made(void *arg, int err, struct ike_listing *l)
 	struct recovery *r = arg;
 	size_t i;
 
-	r->polling = false;
-	if (r->done) {
-		recovery_free(r);
+	if (answered_by_none(r, err))
 		return;
-	}
 	for (i = 0; !err && i < l->nsa; i++) {
 		if (l->sa[i].state != IKE_CONNECTING || !l->sa[i].initiator ||
 		    strcmp(l->sa[i].conn, r->conn))
@@ -304,11 +314,8 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 	struct recovery *r = arg;
 	struct attempt *a;
 
-	r->polling = false;
-	if (r->done) {
-		recovery_free(r);
+	if (answered_by_none(r, err))
 		return;
-	}
 	if (err) {
 		log_warn("cannot initiate %s/%s: %s", r->conn, r->names[r->cur],
 			 errmsg ? errmsg : strerror(-err));
@@ -359,11 +366,8 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 	struct recovery *r = arg;
 	size_t i;
 
-	r->polling = false;
-	if (r->done) {
-		recovery_free(r);
+	if (answered_by_none(r, err))
 		return;
-	}
 	if (err) {
 		stand_down(r, "the IKE daemon does not answer");
 		return;
@@ -403,33 +407,49 @@ static void on_delayed(uv_timer_t *timer)
 
 /* ---- begin and end ---- */
 
+static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow,
+				     const char *conn, const char *child)
+{
+	struct recovery *r = calloc(1, sizeof(*r));
+
+	if (!r) {
+		log_err("out of memory: %s not recovered, trying again", conn);
+		return NULL;
+	}
+	r->d = d;
+	r->flow = *flow;
+	snprintf(r->conn, sizeof(r->conn), "%s", conn);
+	snprintf(r->child, sizeof(r->child), "%s", child);
+	uv_timer_init(d->loop, &r->timer);
+	r->timer.data = r;
+	r->next = d->recoveries;
+	d->recoveries = r;
+	return r;
+}
+
+static void initiate_soon(struct recovery *r)
+{
+	uint64_t delay = (uint64_t)r->d->conf->initiate_delay_ms;
+
+	uv_timer_start(&r->timer, on_delayed, random32() % (delay + 1), 0);
+}
+
 /**
  * recover_start() - carry out a flow's decision
  * @t: the flow, just decided; its action is REKEY or INITIATE
  */
 void recover_start(struct invspid *d, const struct tracked *t)
 {
-	struct recovery *r = calloc(1, sizeof(*r));
-	int64_t delay = d->conf->initiate_delay_ms;
+	struct recovery *r = recovery_new(d, &t->flow, t->conn, t->child);
 
-	if (!r) {
-		log_err("out of memory: %s not recovered, trying again", t->conn);
+	if (!r)
 		return;
-	}
-	r->d = d;
-	r->flow = t->flow;
-	memcpy(r->conn, t->conn, sizeof(r->conn));
-	memcpy(r->child, t->child, sizeof(r->child));
 	r->grade = t->dec.grade;
 	r->action = t->dec.action;
 	r->first_drop = t->first_drop;
 	r->verdict = now_ms();
 	r->v.started = r->verdict;
 	r->v.last_drop = t->last_drop;
-	uv_timer_init(d->loop, &r->timer);
-	r->timer.data = r;
-	r->next = d->recoveries;
-	d->recoveries = r;
 	d->in_flight++;
 	if (r->action == ACTION_REKEY) {
 		r->old_id = t->child_id;
@@ -437,23 +457,39 @@ void recover_start(struct invspid *d, const struct tracked *t)
 		rekey(r);
 		return;
 	}
-	uv_timer_start(&r->timer, on_delayed, delay ? random32() % (uint64_t)(delay + 1) : 0, 0);
+	initiate_soon(r);
+}
+
+/* What is to be done again when the daemon is back; see recover_resume(). */
+static void suspend(const struct recovery *r)
+{
+	struct recovery *n = recovery_new(r->d, &r->flow, r->conn, r->child);
+
+	if (!n)
+		return;
+	n->grade = r->grade;
+	n->action = r->action;
+	n->first_drop = r->first_drop;
+	n->verdict = r->verdict;
+	n->v.last_drop = r->v.last_drop;
+	n->suspended_at = now_ms();
 }
 
 /**
  * recover_daemon_lost() - the IKE daemon went away under what is under way
+ * @in_order: it has said so before: what it did not finish is its own doing
  *
  * That is nobody's failure: the attempt does not count, and what is still
  * broken is decided anew when the daemon is back.
  */
-void recover_daemon_lost(struct invspid *d)
+void recover_daemon_lost(struct invspid *d, bool in_order)
 {
 	struct recovery *r, *next;
 	struct attempt *a;
 
 	for (r = d->recoveries; r; r = next) {
 		next = r->next;
-		if (r->done)
+		if (r->done || r->suspended_at)
 			continue;
 		a = attempt_find(d, r->conn, attempt_child(r->child, r->grade), r->grade);
 		if (a) {
@@ -463,11 +499,42 @@ void recover_daemon_lost(struct invspid *d)
 		}
 		log_info("%s of %s: broken off, the IKE daemon is gone", action_name(r->action),
 			 r->conn);
+		if (r->action == ACTION_INITIATE && !in_order)
+			suspend(r);
 		r->done = true;
 		d->in_flight--;
 		uv_timer_stop(&r->timer);
 		if (!r->polling)
 			recovery_free(r);
+	}
+}
+
+/**
+ * recover_resume() - the IKE daemon is ready: take up what its end broke off
+ *
+ * The evidence was certain, and it cannot come again: the daemon may have got
+ * as far as new SAs and died before it listed them, and what the peer sends now
+ * has an SPI that nobody knows.
+ */
+void recover_resume(struct invspid *d)
+{
+	struct recovery *r, *next;
+
+	for (r = d->recoveries; r; r = next) {
+		next = r->next;
+		if (!r->suspended_at)
+			continue;
+		if (now_ms() - r->suspended_at > RESUME_MS || d->stopped || d->dry_run ||
+		    hist_held(d->hist, r->conn) || conf_mode(d->conf, r->conn) != MODE_RECOVER) {
+			recovery_free(r);
+			continue;
+		}
+		log_notice("%s of %s: taken up again, the IKE daemon is back",
+			   action_name(r->action), r->conn);
+		r->suspended_at = 0;
+		r->v.started = now_ms();
+		d->in_flight++;
+		initiate_soon(r);
 	}
 }
 
@@ -481,7 +548,7 @@ void recover_stop_all(struct invspid *d)
 	for (r = d->recoveries; r; r = next) {
 		next = r->next;
 		uv_timer_stop(&r->timer);
-		if (!r->done)
+		if (!r->done && !r->suspended_at)
 			d->in_flight--;
 		r->done = true;
 		if (!r->polling)
