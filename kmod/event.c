@@ -35,7 +35,7 @@ bool invspi_event_wanted(struct invspi_table *tb)
 
 static void invspi_event_send_one(struct invspi_net *in, u8 event, const struct invspi_flow *flow)
 {
-	u32 rate = READ_ONCE(in->config.events_rate);
+	u32 rate = READ_ONCE(in->events.rate);
 	bool taken;
 	u8 cmd;
 	int err;
@@ -106,11 +106,13 @@ void invspi_event_kick(struct invspi_net *in, u32 todo)
 }
 
 /**
- * invspi_event_reconfigure() - idle_ms may have become shorter
- * @in: namespace
+ * invspi_event_reconfigure() - take over settings that have changed
+ * @in: namespace, locked
  */
 void invspi_event_reconfigure(struct invspi_net *in)
 {
+	WRITE_ONCE(in->events.rate, in->config.events_rate);
+	/* idle_ms may have become shorter */
 	mod_delayed_work(invspi_event_wq, &in->events.age, 0);
 }
 
@@ -122,7 +124,8 @@ void invspi_event_net_init(struct invspi_net *in)
 {
 	INIT_DELAYED_WORK(&in->events.send, invspi_event_send);
 	INIT_DELAYED_WORK(&in->events.age, invspi_event_age);
-	invspi_limit_init(&in->events.limit, in->config.events_rate);
+	in->events.rate = in->config.events_rate;
+	invspi_limit_init(&in->events.limit, in->events.rate);
 }
 
 /**

@@ -104,9 +104,14 @@ static __always_inline u8 invspi_hook_proto(u8 kind)
  */
 static __always_inline u8 invspi_hook_next(const struct sk_buff *skb, u8 kind)
 {
-	if (kind & INVSPI_KIND_IPV6)
-		return skb_network_header(skb)[IP6CB(skb)->nhoff];
-	return ip_hdr(skb)->protocol;
+	u32 nhoff = IP6CB(skb)->nhoff;
+
+	if (!(kind & INVSPI_KIND_IPV6))
+		return ip_hdr(skb)->protocol;
+	/* always so, but a wrong offset shall not lead us out of the packet */
+	if (likely(nhoff < skb->transport_header - skb->network_header))
+		return skb_network_header(skb)[nhoff];
+	return invspi_hook_proto(kind);
 }
 
 /*

@@ -17,6 +17,7 @@
  * @send: sends them, a moment after the first
  * @age: looks for desyncs that have fallen silent, while there are desyncs
  * @limit: events a second
+ * @rate: of @limit
  * @ran: jiffies when @send last ran
  * @sent: written by @send only
  * @suppressed: the same
@@ -25,6 +26,7 @@ struct invspi_events {
 	struct delayed_work send;
 	struct delayed_work age;
 	struct invspi_limit limit;
+	u32 rate;
 	unsigned long ran;
 	u64 sent;
 	u64 suppressed;
@@ -46,6 +48,11 @@ struct invspi_net {
 	struct mutex lock;
 	struct invspi_config config;
 };
+
+#if !defined(CONFIG_DEBUG_SPINLOCK) && !defined(CONFIG_DEBUG_LOCK_ALLOC)
+/* What a namespace costs before its first packet, beside the counters */
+static_assert(sizeof(struct invspi_net) < 1024);
+#endif
 
 extern unsigned int invspi_net_id __read_mostly;
 extern bool invspi_log_all_netns;

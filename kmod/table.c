@@ -61,10 +61,16 @@ static u32 invspi_sets_max __read_mostly;
 static atomic_t invspi_sets_all = ATOMIC_INIT(0);
 static atomic_t invspi_sets_guests = ATOMIC_INIT(0);
 
+/* Guests together get half, but a set at least. */
+static u32 invspi_sets_limit(const struct invspi_table *tb)
+{
+	return tb->guest ? max(invspi_sets_max / 2, 1U) : invspi_sets_max;
+}
+
 static bool invspi_sets_exhausted(const struct invspi_table *tb)
 {
 	return atomic_read(&invspi_sets_all) >= invspi_sets_max ||
-	       (tb->guest && atomic_read(&invspi_sets_guests) >= invspi_sets_max / 2);
+	       (tb->guest && atomic_read(&invspi_sets_guests) >= invspi_sets_limit(tb));
 }
 
 static bool invspi_set_charge(const struct invspi_table *tb)
@@ -73,7 +79,7 @@ static bool invspi_set_charge(const struct invspi_table *tb)
 		goto over;
 	if (!tb->guest)
 		return true;
-	if (atomic_inc_return(&invspi_sets_guests) <= invspi_sets_max / 2)
+	if (atomic_inc_return(&invspi_sets_guests) <= invspi_sets_limit(tb))
 		return true;
 	atomic_dec(&invspi_sets_guests);
 over:
@@ -226,14 +232,17 @@ void invspi_table_configure(struct invspi_table *tb, const struct invspi_config 
  * @tb: table
  * @flows_max: its slots, a power of two, at least INVSPI_SET_FLOWS
  *
- * What was counted so far goes to deleted_packets. Process context, one at a
+ * The table gets no more sets than it can ever have memory for: flows that fall
+ * on the others would have no chance. What was counted so far goes to
+ * deleted_packets. Process context, one at a
  * time; sleeps for a grace period.
  *
  * Return: 0, or -ENOMEM, and then nothing has changed.
  */
 int invspi_table_restart(struct invspi_table *tb, u32 flows_max)
 {
-	u32 nsets = flows_max / INVSPI_SET_FLOWS;
+	u32 most = rounddown_pow_of_two(invspi_sets_limit(tb));
+	u32 nsets = min(flows_max / INVSPI_SET_FLOWS, most);
 	struct invspi_slots *old, *new = NULL;
 
 	if (nsets > INVSPI_ATOMIC_SETS) {
@@ -252,7 +261,7 @@ int invspi_table_restart(struct invspi_table *tb, u32 flows_max)
 	rcu_assign_pointer(tb->slots, new);
 	smp_wmb(); /* the same */
 	WRITE_ONCE(tb->generation, tb->generation + 1);
-	WRITE_ONCE(tb->flows_max, flows_max);
+	WRITE_ONCE(tb->flows_max, nsets * INVSPI_SET_FLOWS);
 	spin_unlock_bh(&tb->grow_lock);
 
 	if (old) {

@@ -10,7 +10,6 @@
 
 #include <linux/cache.h>
 #include <linux/in6.h>
-#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
@@ -19,7 +18,7 @@
 
 #include <linux/xfrm_invspi.h>
 
-#include "hash.h"
+#include "keyhash.h"
 #include "limit.h"
 
 #define INVSPI_SET_FLOWS 16
@@ -211,7 +210,8 @@ struct invspi_slots;
  * @log_limit: for the whole namespace
  * @grow_lock: protects @slots and its sets against growth from two sides,
  *	@flows_max and @generation
- * @flows_max: slots, a power of two
+ * @flows_max: slots, a power of two; what was asked for, or what the memory of
+ *	all tables allows, if that is less
  * @generation: changes when the table starts anew
  * @guest: the namespace belongs to a user namespace of its own, and gets only
  *	a part of the memory of all

@@ -4,8 +4,8 @@
  * that is on 64 bits, a call with its loading of constants and key would be a
  * twentieth of all that a packet costs us.
  */
-#ifndef _XFRM_INVSPI_HASH_H
-#define _XFRM_INVSPI_HASH_H
+#ifndef _XFRM_INVSPI_KEYHASH_H
+#define _XFRM_INVSPI_KEYHASH_H
 
 #include <linux/in6.h>
 #include <linux/random.h>
@@ -112,4 +112,4 @@ static inline u32 invspi_hash6(const struct invspi_hash_key *key, const struct i
 
 #endif
 
-#endif /* _XFRM_INVSPI_HASH_H */
+#endif /* _XFRM_INVSPI_KEYHASH_H */
