@@ -235,6 +235,8 @@ static void daemon_there(struct invspid *d)
 		daemon_gone(d);
 	uv_timer_stop(&d->lost_timer);
 	d->lost_at = 0;
+	if (pid != d->ike_pid || start != d->ike_start)
+		d->ike_since = now_ms();
 	d->ike_pid = pid;
 	d->ike_start = start;
 	hist_daemon(d->hist, pid, start, now_ms());

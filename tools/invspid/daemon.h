@@ -109,6 +109,7 @@ struct counters {
  * @listing: see LISTING_*
  * @task: since when an IKE_SA is seen with a task, by unique id
  * @lost_at: when the IKE daemon's socket broke, 0 if it is there or known dead
+ * @ike_since: when this instance of the IKE daemon was first seen
  * @stopped: text of the alert that stopped all actions, or NULL
  */
 struct invspid {
@@ -132,6 +133,7 @@ struct invspid {
 	enum daemon_state ike_state;
 	pid_t ike_pid;
 	uint64_t ike_start;
+	int64_t ike_since;
 
 	uv_timer_t look_timer, module_timer, watchdog;
 	uv_signal_t sighup, sigterm, sigint;

@@ -166,7 +166,8 @@ bool evidence_relevant(struct invspid *d, const struct invspi_flow *f)
 	return v.here || v.elsewhere || v.larval;
 }
 
-static void fill_kernel(struct invspid *d, struct tracked *t)
+/* Returns when the SA was seen to leave, LONG_AGO if it was not. */
+static int64_t fill_kernel(struct invspid *d, struct tracked *t)
 {
 	struct kernel_view v = { .flow = &t->flow };
 	struct evidence *ev = &t->ev;
@@ -186,6 +187,7 @@ static void fill_kernel(struct invspid *d, struct tracked *t)
 	ev->sa_elsewhere = v.elsewhere && !ev->sa_here;
 	ev->sa_seen_leaving =
 		!xfrm_seen_leaving(d->xfrm, &dst, t->flow.spi, t->flow.proto, &when, &how);
+	return ev->sa_seen_leaving ? when : LONG_AGO;
 }
 
 /**
@@ -351,6 +353,7 @@ static void fill_conn(struct invspid *d, struct tracked *t)
 void evidence_fill(struct invspid *d, struct tracked *t)
 {
 	struct evidence *ev = &t->ev;
+	int64_t left;
 
 	memset(ev, 0, sizeof(*ev));
 	t->conn[0] = '\0';
@@ -361,11 +364,14 @@ void evidence_fill(struct invspid *d, struct tracked *t)
 	ev->daemon = d->ike ? ike_state(d->ike) : DAEMON_ABSENT;
 	ev->hist_ended_at = LONG_AGO;
 	fill_inbound(d, t);
-	fill_kernel(d, t);
+	left = fill_kernel(d, t);
 	fill_history(d, t);
 	fill_ike_sa(d, t);
 	fill_conn(d, t);
-	/* An SA that the kernel had and the daemon never listed is somebody else's. */
+	/*
+	 * An SA that the kernel had and the daemon never listed is somebody else's;
+	 * but an earlier daemon may have died before it could list what it made.
+	 */
 	ev->other_keyer = !ev->hist_known && ev->inbound == PRESENCE_ABSENT &&
-			  (ev->sa_seen_leaving || ev->sa_elsewhere);
+			  (left >= d->ike_since || ev->sa_elsewhere);
 }
