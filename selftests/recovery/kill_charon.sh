@@ -6,12 +6,14 @@
 # time): what is dead is healed, once. What still works, because it was healed
 # before the end and the kernel kept it, is nobody's business.
 # MOMENTS (25) and SEED: see lab/kills.sh.
+# FRESH: how often it is killed right after it has made new SAs (4).
 cd "$(dirname "$0")" || exit 1
 . lab/lab.sh
 . lab/judge.sh
 . lab/kills.sh
 
-twice=0
+FRESH=${FRESH:-4}
+twice=0 fresh_healed=0
 
 moment()
 {
@@ -64,6 +66,58 @@ moments()
 	expect "moments after which all was healed" "$MOMENTS" "$kills_healed"
 }
 
+# auths_answered - how many IKE_AUTH responses A has received
+auths_answered()
+{
+	grep -c ' to ike .* 35 response ' "$LAB/wire"
+}
+
+one_more_auth()
+{
+	[ "$(auths_answered)" -gt "$auths" ]
+}
+
+# B has the new SAs by then and sends to their SPIs, which the helper of A may not
+# have had the time to see in a listing.
+fresh()
+{
+	local delay=$((RANDOM % 150)) what s
+
+	all_delivered 10000 || { fail "$1: $undelivered is dead before"; return 1; }
+	settled_again "1 net net2" || tunnel_up
+	said_mark=$(log_mark A invspid)
+	auths=$(auths_answered)
+	fault_reboot 0.2
+	wait_until 30 0.005 one_more_auth || { fail "$1: no IKE_AUTH"; return 1; }
+	pause "0.$(printf %03d $delay)"
+	charon_stop A KILL
+	ip -n "$A" xfrm state flush
+	ip -n "$A" xfrm policy flush
+	charon_start A
+	charon_load A
+	kills_since=$loaded_us
+	what="new SAs, $1 (killed $delay ms after IKE_AUTH)"
+	for s in net:B-A net2:B-A; do
+		delivered "$s" "$kills_since" 30000 && continue
+		fail "$what: $s is dead after 30 s"
+		note "$(log_since A invspid "$said_mark")"
+		return 1
+	done
+	wait_until 15 0.1 settled_again "1 net net2" || fail "$what: A's SAs: $(tunnel_state)"
+	note "$what: back $(((received_us - kills_since) / 1000)) ms after charon was loaded"
+	fresh_healed=$((fresh_healed + 1))
+}
+
+fresh_ones()
+{
+	local i
+
+	for ((i = 1; i <= FRESH; i++)); do
+		fresh $i || { lab_logs 60; break; }
+	done
+	expect "healed" "$FRESH" "$fresh_healed"
+}
+
 nothing_twice()
 {
 	expect "moments with more than one initiation" 0 $twice
@@ -79,4 +133,5 @@ helper_start A
 helper_ready A
 ktap_main \
 	"recovery goes on after charon was killed" moments \
+	"also if it has just made SAs that nobody has noted" fresh_ones \
 	"nothing is done twice" nothing_twice

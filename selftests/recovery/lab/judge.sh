@@ -66,6 +66,53 @@ expect_healthy()
 	expect "$1: A's SAs" "1 net net2" "$(tunnel_state)"
 }
 
+# remember_window CHILD... - what was sent since $from is judged at the end (a packet
+# may be late now): these children of A lost their inbound SA meanwhile
+windows=()
+remember_window()
+{
+	stamp
+	windows+=("$from $now_us $*")
+}
+
+# judge_windows - sets $sibling_loss, packets lost on children that nothing was
+# wrong with, and $forward_loss, lost in the other direction of those that were
+# healed
+judge_windows()
+{
+	local w a b hurt s n child
+
+	sibling_loss=0 forward_loss=0
+	for w in "${windows[@]}"; do
+		read -r a b hurt <<<"$w"
+		while read -r s n; do
+			child=${s%%:*}
+			if [[ " $hurt " != *" $child "* ]]; then
+				sibling_loss=$((sibling_loss + n))
+			elif [ "$s" = "$child:A-B" ]; then
+				forward_loss=$((forward_loss + n))
+			else
+				continue
+			fi
+			[ "$n" = 0 ] || note "$s lost $n packets while $hurt was hurt"
+		done < <(probe report "$LAB/probe" "$a" "$b" | awk '{ print $1, $7 }')
+	done
+}
+
+# expect_no_other_loss - after judge_windows. Every rekey replaces the SA out, too:
+# the kernel drops, and counts, a packet that has just looked the old one up. The
+# IKE daemon's own rekeys do the same.
+expect_no_other_loss()
+{
+	local gone
+
+	judge_windows
+	expect "packets lost on CHILD_SAs that were not hurt" 0 "$sibling_loss"
+	gone=$(on "$A" awk '$1 == "XfrmOutStateInvalid" { print $2 }' /proc/net/xfrm_stat)
+	expect_num "packets lost in the other direction of a healed CHILD_SA" "$forward_loss" -le \
+		"$gone"
+}
+
 # explain_failure - the logs, once
 explain_failure()
 {
