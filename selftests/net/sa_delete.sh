@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # An SA that is deleted and comes back while traffic runs through it. Each packet
-# is delivered, or without an SA, or (between look-up and use) has a dead one.
+# is delivered, or without an SA, or (between look-up and use) has a dead one, or
+# one that is not quite alive yet.
 #
 #   PEER 192.0.2.2 (p0) -------- (g0) 192.0.2.1 GW
 #        10.2.0.1     ESP tunnel      10.1.0.1
@@ -16,6 +17,10 @@ veth "$GW" g0 "192.0.2.1/24 10.1.0.1/32" "$PEER" p0 "192.0.2.2/24 10.2.0.1/32"
 must ip -n "$GW" route add 10.2.0.0/16 via 192.0.2.2 src 10.1.0.1
 must ip -n "$PEER" route add 10.1.0.0/16 via 192.0.2.1 src 10.2.0.1
 tunnel "$GW" 192.0.2.1 10.1.0.1 "$PEER" 192.0.2.2 10.2.0.1 0x1001 0x2002
+
+# While an SA is being added the kernel finds it, and drops, before it is valid; it
+# may be valid when we look, and is not counted then: state_invalid is a lower bound.
+SUMS_ONLY=no_state
 
 # inner COUNT [OPTION...] - UDP packets through the tunnel to a closed port
 inner()
@@ -43,13 +48,13 @@ come_back()
 	expect_flow "$GW" 0x2002 packets=20
 }
 
-# Deleted and added a hundred times on one processor, packets on the other.
+# Deleted and added on one processor, packets for it on the other.
 while_traffic_runs()
 {
-	local n=20000 i pid
 	local -A a=() b=()
-	local before=$(($(snmp "$GW" UdpNoPorts)))
+	local n=20000 before i pid
 
+	before=$(snmp "$GW" UdpNoPorts)
 	read_xfrm_stat "$GW" a
 	inner $n -r 4000 &
 	pid=$!
@@ -63,11 +68,13 @@ while_traffic_runs()
 	busywait 5 all_arrived $n
 	read_xfrm_stat "$GW" b
 	note "delivered $(($(snmp "$GW" UdpNoPorts) - before)), no SA" \
-		"$((b[no_state] - a[no_state])), dead SA $((b[state_invalid] - a[state_invalid]))"
-	expect "packets delivered, without an SA, with a dead one, together" $n "$(arrived)"
+		"$((b[no_state] - a[no_state])), not valid $((b[state_invalid] - a[state_invalid]))," \
+		"of which counted in all $(stats "$GW" .packets.state_invalid) of ${b[state_invalid]}"
+	expect "packets" $n "$(arrived)"
 	expect_num "packets without an SA" $((b[no_state] - a[no_state])) -gt 0
-	expect "the module's totals" "$((b[no_state])) $((b[state_invalid]))" \
-		"$(stats "$GW" '"\(.packets.no_state) \(.packets.state_invalid)"')"
+	expect "the module's no_state" "${b[no_state]}" "$(stats "$GW" .packets.no_state)"
+	expect_num "the module's state_invalid" "$(stats "$GW" .packets.state_invalid)" \
+		-le "${b[state_invalid]}"
 }
 
 # arrived - packets since the case's begin, whatever became of them
