@@ -245,7 +245,9 @@ static void test_shutdown(void)
 		{ END_OPERATOR, 100, END_OPERATOR },
 		{ END_DELETED_PEER, 100, END_DELETED_PEER },
 		{ END_INACTIVITY, 100, END_INACTIVITY },
-		{ END_REKEYED, 100, END_REKEYED },
+		{ END_REKEYED, 2000, END_DAEMON_LOST },
+		{ END_REKEYED, 2001, END_REKEYED },
+		{ END_KERNEL_LOST, 100000, END_DAEMON_LOST },
 		{ END_EXPIRED, 100, END_EXPIRED },
 	};
 	const char *dir = new_dir();
@@ -270,6 +272,36 @@ static void test_shutdown(void)
 		h = reopen(h, dir);
 		ktap_end("the same after a restart", t[i].want, end_of(h, spi));
 	}
+	hist_close(h);
+}
+
+/* The kernel loses an SA, a rekey replaces it, and the daemon dies over that. */
+static void test_healing_cut_short(void)
+{
+	const char *dir = new_dir();
+	struct history *h = open_dir(dir);
+	struct hist_sa sa;
+
+	clock_ms += 100000;
+	sync_one(h, "net", 0xf1);
+	hist_end(h, 0xf1, ESP, END_KERNEL_LOST, clock_ms);
+	clock_ms += 60000;
+	hist_rekey(h, 0xf1, 0xf2, ESP, clock_ms);
+	ktap_end("rekeyed after a minute", END_REKEYED, end_of(h, 0xf1));
+	hist_lookup(h, 0xf1, ESP, &sa);
+	ktap_int("ended with the rekey", clock_ms, sa.ended_at);
+	clock_ms += 50;
+	hist_daemon_lost(h, true, clock_ms);
+	ktap_end("the DELETE may not have left", END_DAEMON_LOST, end_of(h, 0xf1));
+	ktap_end("nor is the new one there", END_DAEMON_LOST, end_of(h, 0xf2));
+
+	clock_ms += 100000;
+	sync_one(h, "net", 0xf3);
+	hist_end(h, 0xf3, ESP, END_KERNEL_LOST, clock_ms);
+	hist_close(h);
+	clock_ms = 5000;
+	h = open_boot(dir, "boot-3");
+	ktap_end("never healed, and the machine went down", END_MACHINE_DOWN, end_of(h, 0xf3));
 	hist_close(h);
 }
 
@@ -371,9 +403,11 @@ static void test_holds(void)
 
 int main(void)
 {
-	static const history_test tests[] = { test_basics,	test_hostile, test_ends,
-					      test_corrections, test_daemon,  test_shutdown,
-					      test_boot,	test_holds,   NULL };
+	static const history_test tests[] = {
+		test_basics, test_hostile,  test_ends,		    test_corrections,
+		test_daemon, test_shutdown, test_healing_cut_short, test_boot,
+		test_holds,  NULL,
+	};
 
 	return history_main(tests);
 }

@@ -19,7 +19,7 @@
 #include "history_int.h"
 #include "log.h"
 
-#define RECLASSIFY_MS 2000 /* deletions so shortly before the daemon's end are part of it */
+#define RECLASSIFY_MS 2000 /* what ended so shortly before the daemon ended with it */
 #define CORRECT_MS 10000 /* so long a more telling cause may follow */
 
 static int64_t boot_ms(void)
@@ -115,6 +115,22 @@ static void end_alive(struct history *h, enum sa_end end, int64_t at, bool at_la
 }
 
 /*
+ * What the kernel had lost and the daemon still had: nobody has told the peer, so
+ * with the daemon it is lost like the rest.
+ */
+static void end_unhealed(struct history *h, enum sa_end end)
+{
+	struct row *row;
+	struct kid *k;
+
+	for (k = h->kids; k; k = k->next) {
+		row = kid_newest(k);
+		if (row && row->sa.end == END_KERNEL_LOST)
+			row_end(h, row, end, row->sa.ended_at);
+	}
+}
+
+/*
  * Rows of an earlier boot, and rows about whose end the file may lack the word
  * of the daemon.
  */
@@ -131,6 +147,9 @@ static void end_at_open(struct history *h)
 			else if (row->sa.last_alive < h->meta.base)
 				row_end(h, row, END_MACHINE_DOWN, row->sa.last_alive);
 		}
+		row = kid_newest(k);
+		if (row && row->sa.end == END_KERNEL_LOST && row->sa.ended_at < h->meta.base)
+			row_end(h, row, END_MACHINE_DOWN, row->sa.ended_at);
 	}
 }
 
@@ -284,12 +303,20 @@ static void touch(struct history *h, int64_t now)
 
 void hist_daemon(struct history *h, pid_t pid, uint64_t starttime, int64_t now)
 {
-	if (h->meta.daemon_pid != pid || h->meta.daemon_start != (int64_t)starttime)
+	if (h->meta.daemon_pid != pid || h->meta.daemon_start != (int64_t)starttime) {
+		end_unhealed(h, END_DAEMON_LOST);
 		end_alive(h, END_DAEMON_LOST, 0, true);
+	}
 	h->meta.daemon_pid = pid;
 	h->meta.daemon_start = (int64_t)starttime;
 	touch(h, now);
 	write_meta(h);
+}
+
+/* Ends that the peer is told of in a DELETE, which may not have left in time. */
+static bool needs_delete(enum sa_end end)
+{
+	return end == END_DELETED_LOCAL || end == END_REKEYED || end == END_KERNEL_LOST;
 }
 
 void hist_daemon_lost(struct history *h, bool gone, int64_t now)
@@ -299,9 +326,10 @@ void hist_daemon_lost(struct history *h, bool gone, int64_t now)
 	if (!gone)
 		return;
 	for (row = h->ended; row; row = row->ended_next)
-		if (row->sa.end == END_DELETED_LOCAL &&
+		if (needs_delete(row->sa.end) &&
 		    row->sa.ended_at >= hist_in(h, now) - RECLASSIFY_MS)
 			row_end(h, row, END_DAEMON_LOST, row->sa.ended_at);
+	end_unhealed(h, END_DAEMON_LOST);
 	end_alive(h, END_DAEMON_LOST, hist_in(h, now), false);
 	touch(h, now);
 	write_meta(h);
@@ -400,6 +428,9 @@ void hist_rekey(struct history *h, uint32_t spi_old, uint32_t spi_new, uint8_t p
 	touch(h, now);
 	if (old) {
 		old->sa.rekeyed_to = spi_new;
+		/* For the peer it ends now, however long ago the kernel lost it. */
+		if (old->sa.end == END_KERNEL_LOST)
+			old->sa.ended_at = hist_in(h, now);
 		if (old->sa.end == END_NONE || may_correct(h, old, END_REKEYED, now))
 			row_end(h, old, END_REKEYED,
 				old->sa.end == END_NONE ? hist_in(h, now) : old->sa.ended_at);

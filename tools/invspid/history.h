@@ -86,9 +86,11 @@ void hist_daemon(struct history *h, pid_t pid, uint64_t starttime, int64_t now);
 /**
  * hist_daemon_lost() - the connection to the daemon broke
  *
- * Live rows, and those that ended as END_DELETED_LOCAL less than 2 s before
- * @now, end as END_DAEMON_LOST if the process is gone (@gone); otherwise
- * nothing changes. What the operator or the peer ended stays so.
+ * Live rows end as END_DAEMON_LOST if the process is gone (@gone); otherwise
+ * nothing changes. So do those that ended as END_DELETED_LOCAL, END_REKEYED or
+ * END_KERNEL_LOST less than 2 s before @now, since the DELETE may not have left
+ * in time, and what the kernel had lost and no rekey has replaced. What the
+ * operator or the peer ended stays so.
  */
 void hist_daemon_lost(struct history *h, bool gone, int64_t now);
 
