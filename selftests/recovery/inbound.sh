@@ -77,12 +77,6 @@ heals()
 	distribution "from the first dropped to the first delivered packet" "${outages[@]}"
 }
 
-in_time()
-{
-	expect_num "median, ms" "${dist_median:-none}" -le 1000
-	expect_num "95th percentile, ms" "${dist_p95:-none}" -le 2000
-}
-
 one_rekey_each()
 {
 	expect "trials in which A sent other requests than CREATE_CHILD_SA and its DELETE" 0 \

@@ -82,12 +82,6 @@ heals()
 	dist_median=$median dist_p95=$p95
 }
 
-in_time()
-{
-	expect_num "median, ms" "${dist_median:-none}" -le 1000
-	expect_num "95th percentile, ms" "${dist_p95:-none}" -le 2000
-}
-
 one_start_each()
 {
 	expect "trials in which A sent other requests than IKE_SA_INIT, IKE_AUTH, CREATE_CHILD_SA" 0 \
