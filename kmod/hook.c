@@ -104,12 +104,12 @@ static __always_inline u8 invspi_hook_proto(u8 kind)
  */
 static __always_inline u8 invspi_hook_next(const struct sk_buff *skb, u8 kind)
 {
-	u32 nhoff = IP6CB(skb)->nhoff;
+	int nhoff = IP6CB(skb)->nhoff;
 
 	if (!(kind & INVSPI_KIND_IPV6))
 		return ip_hdr(skb)->protocol;
 	/* always so, but a wrong offset shall not lead us out of the packet */
-	if (likely(nhoff < skb->transport_header - skb->network_header))
+	if (likely(nhoff < skb_transport_header(skb) - skb_network_header(skb)))
 		return skb_network_header(skb)[nhoff];
 	return invspi_hook_proto(kind);
 }
@@ -122,9 +122,9 @@ static __always_inline u8 invspi_hook_next(const struct sk_buff *skb, u8 kind)
  */
 static noinline u32 invspi_hook_outer(const struct sk_buff *skb, u8 kind)
 {
-	u32 transport = skb_transport_header(skb) - skb_network_header(skb);
+	int transport = skb_transport_header(skb) - skb_network_header(skb);
 	u8 next = invspi_hook_next(skb, kind);
-	u32 end, nhoff = IP6CB(skb)->nhoff;
+	int end, nhoff = IP6CB(skb)->nhoff;
 
 	if (next != IPPROTO_UDP && next != IPPROTO_TCP)
 		return 0;
@@ -136,7 +136,7 @@ static noinline u32 invspi_hook_outer(const struct sk_buff *skb, u8 kind)
 		end = nhoff + (skb_network_header(skb)[nhoff + 1] + 1) * 8;
 	else
 		return 0;
-	return end + sizeof(struct udphdr) <= transport ? end : 0;
+	return end + (int)sizeof(struct udphdr) <= transport ? end : 0;
 }
 
 static const struct udphdr *invspi_hook_udp(const struct sk_buff *skb, u32 outer)
