@@ -66,6 +66,9 @@ struct tracked {
  * @gave_up_at: LONG_AGO if we did not
  * @brought_up: an IKE_SA that we brought up is still there
  * @removed: how many of those were removed since @removed_since
+ * @unlisted_since: an initiation was begun then, and the daemon has listed no SA
+ *	of it since; 0 if there is none such. See recover_resume()
+ * @cause: the flow that it was begun for, @cause_child and @first_drop are its
  */
 struct attempt {
 	struct attempt *next;
@@ -78,6 +81,10 @@ struct attempt {
 	bool brought_up;
 	unsigned int removed;
 	int64_t removed_since;
+	int64_t unlisted_since;
+	struct invspi_flow cause;
+	char cause_child[NAME_LEN];
+	int64_t first_drop;
 };
 
 /* An IKE_SA that is seen with an exchange under way, since when and until when. */
@@ -203,6 +210,7 @@ void recover_start(struct invspid *d, const struct tracked *t);
 void recover_stop_all(struct invspid *d);
 void recover_daemon_lost(struct invspid *d, bool in_order);
 void recover_resume(struct invspid *d);
+void recover_listed(struct invspid *d, const struct ike_listing *l);
 
 /* attempt.c */
 struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,

@@ -526,6 +526,7 @@ static void on_second(void *arg, int err, struct ike_listing *l)
 	if (!err) {
 		listing_add(d, l);
 		hist_sync(d->hist, listing_gap(d), l, now_ms());
+		recover_listed(d, l);
 		check_mass_loss(d);
 	}
 	look_decide(d);

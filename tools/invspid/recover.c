@@ -35,7 +35,6 @@
  * @old_id: unique id of the CHILD_SA that is rekeyed, 0 with G2
  * @names: children to initiate, @next of @nnames is the next one
  * @v: what was seen so far
- * @suspended_at: when the daemon's end broke it off, 0 if it is going on
  */
 struct recovery {
 	struct recovery *next;
@@ -49,7 +48,7 @@ struct recovery {
 	char **names;
 	size_t nnames, cur;
 	struct verification v;
-	int64_t first_drop, verdict, first_new, suspended_at;
+	int64_t first_drop, verdict, first_new;
 	uint32_t new_spi;
 	bool initiated;
 	bool polling, done;
@@ -408,7 +407,7 @@ static void on_delayed(uv_timer_t *timer)
 /* ---- begin and end ---- */
 
 static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow,
-				     const char *conn, const char *child)
+				     const char *conn, const char *child, int64_t first_drop)
 {
 	struct recovery *r = calloc(1, sizeof(*r));
 
@@ -420,10 +419,15 @@ static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow
 	r->flow = *flow;
 	snprintf(r->conn, sizeof(r->conn), "%s", conn);
 	snprintf(r->child, sizeof(r->child), "%s", child);
+	r->first_drop = first_drop;
+	r->verdict = now_ms();
+	r->v.started = r->verdict;
+	r->v.last_drop = r->verdict - (int64_t)flow->last_age_ms;
 	uv_timer_init(d->loop, &r->timer);
 	r->timer.data = r;
 	r->next = d->recoveries;
 	d->recoveries = r;
+	d->in_flight++;
 	return r;
 }
 
@@ -440,39 +444,27 @@ static void initiate_soon(struct recovery *r)
  */
 void recover_start(struct invspid *d, const struct tracked *t)
 {
-	struct recovery *r = recovery_new(d, &t->flow, t->conn, t->child);
+	struct recovery *r = recovery_new(d, &t->flow, t->conn, t->child, t->first_drop);
+	struct attempt *a;
 
 	if (!r)
 		return;
 	r->grade = t->dec.grade;
 	r->action = t->dec.action;
-	r->first_drop = t->first_drop;
-	r->verdict = now_ms();
-	r->v.started = r->verdict;
-	r->v.last_drop = t->last_drop;
-	d->in_flight++;
 	if (r->action == ACTION_REKEY) {
 		r->old_id = t->child_id;
 		hist_end(d->hist, t->flow.spi, t->flow.proto, END_KERNEL_LOST, r->verdict);
 		rekey(r);
 		return;
 	}
+	a = attempt_get(d, r->conn, "", r->grade);
+	if (a) {
+		a->unlisted_since = r->verdict;
+		a->cause = r->flow;
+		a->first_drop = r->first_drop;
+		memcpy(a->cause_child, r->child, sizeof(a->cause_child));
+	}
 	initiate_soon(r);
-}
-
-/* What is to be done again when the daemon is back; see recover_resume(). */
-static void suspend(const struct recovery *r)
-{
-	struct recovery *n = recovery_new(r->d, &r->flow, r->conn, r->child);
-
-	if (!n)
-		return;
-	n->grade = r->grade;
-	n->action = r->action;
-	n->first_drop = r->first_drop;
-	n->verdict = r->verdict;
-	n->v.last_drop = r->v.last_drop;
-	n->suspended_at = now_ms();
 }
 
 /**
@@ -489,7 +481,7 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 
 	for (r = d->recoveries; r; r = next) {
 		next = r->next;
-		if (r->done || r->suspended_at)
+		if (r->done)
 			continue;
 		a = attempt_find(d, r->conn, attempt_child(r->child, r->grade), r->grade);
 		if (a) {
@@ -499,13 +491,32 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 		}
 		log_info("%s of %s: broken off, the IKE daemon is gone", action_name(r->action),
 			 r->conn);
-		if (r->action == ACTION_INITIATE && !in_order)
-			suspend(r);
 		r->done = true;
 		d->in_flight--;
 		uv_timer_stop(&r->timer);
 		if (!r->polling)
 			recovery_free(r);
+	}
+	for (a = d->attempts; in_order && a; a = a->next)
+		a->unlisted_since = 0;
+}
+
+/**
+ * recover_listed() - the history has taken in a listing
+ *
+ * From now on it knows the SPIs that the peer sends to.
+ */
+void recover_listed(struct invspid *d, const struct ike_listing *l)
+{
+	const struct ike_sa *sa;
+	struct attempt *a;
+	size_t i;
+
+	for (a = d->attempts; a; a = a->next) {
+		sa = a->unlisted_since ? listing_conn(l, a->conn) : NULL;
+		for (i = 0; sa && i < sa->nchild; i++)
+			if (sa->child[i].state == CHILD_INSTALLED)
+				a->unlisted_since = 0;
 	}
 }
 
@@ -518,22 +529,26 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
  */
 void recover_resume(struct invspid *d)
 {
-	struct recovery *r, *next;
+	int64_t now = now_ms();
+	struct recovery *r;
+	struct attempt *a;
 
-	for (r = d->recoveries; r; r = next) {
-		next = r->next;
-		if (!r->suspended_at)
+	for (a = d->attempts; a; a = a->next) {
+		if (!a->unlisted_since || is_busy(d, a->conn, "", a->grade))
 			continue;
-		if (now_ms() - r->suspended_at > RESUME_MS || d->stopped || d->dry_run ||
-		    hist_held(d->hist, r->conn) || conf_mode(d->conf, r->conn) != MODE_RECOVER) {
-			recovery_free(r);
+		if (now - a->unlisted_since > RESUME_MS || d->stopped || d->dry_run ||
+		    a->gave_up_at != LONG_AGO || hist_held(d->hist, a->conn) ||
+		    conf_mode(d->conf, a->conn) != MODE_RECOVER) {
+			a->unlisted_since = 0;
 			continue;
 		}
+		r = recovery_new(d, &a->cause, a->conn, a->cause_child, a->first_drop);
+		if (!r)
+			return;
+		r->grade = a->grade;
+		r->action = ACTION_INITIATE;
 		log_notice("%s of %s: taken up again, the IKE daemon is back",
 			   action_name(r->action), r->conn);
-		r->suspended_at = 0;
-		r->v.started = now_ms();
-		d->in_flight++;
 		initiate_soon(r);
 	}
 }
@@ -548,7 +563,7 @@ void recover_stop_all(struct invspid *d)
 	for (r = d->recoveries; r; r = next) {
 		next = r->next;
 		uv_timer_stop(&r->timer);
-		if (!r->done && !r->suspended_at)
+		if (!r->done)
 			d->in_flight--;
 		r->done = true;
 		if (!r->polling)
