@@ -478,6 +478,12 @@ expect_no_flows()
 	expect "$1: flows" "[]" "$(flows "$1" 'map([.src, .dst, .spi]) | tojson')"
 }
 
+# Is this the initial network namespace? That is where kernel threads are.
+in_initial_netns()
+{
+	grep -qsx kthreadd /proc/2/comm && [ /proc/self/ns/net -ef /proc/2/ns/net ]
+}
+
 # log_mark - log_lines counts from here on
 LOG_MARKS=0
 log_mark()

@@ -11,7 +11,7 @@
 
 need_module
 [ -w /dev/kmsg ] || skip_all "the kernel's log is out of reach"
-[ "$(readlink /proc/self/ns/net)" = "net:[4026531840]" ] || skip_all "not in the initial namespace"
+in_initial_netns || skip_all "not in the initial namespace"
 setup_ns PEER
 must ip link add ginv0 type veth peer name p0 netns "$PEER"
 defer ip link del ginv0
