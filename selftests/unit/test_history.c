@@ -404,9 +404,8 @@ static void test_holds(void)
 int main(void)
 {
 	static const history_test tests[] = {
-		test_basics, test_hostile,  test_ends,		    test_corrections,
-		test_daemon, test_shutdown, test_healing_cut_short, test_boot,
-		test_holds,  NULL,
+		test_basics,   test_hostile,	       test_ends, test_corrections, test_daemon,
+		test_shutdown, test_healing_cut_short, test_boot, test_holds,	    NULL,
 	};
 
 	return history_main(tests);
