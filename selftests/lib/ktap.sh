@@ -112,26 +112,27 @@ skip_all()
 
 ktap_main()
 {
-	local n=0 what status
+	# names of our own: a case sees them, and may use common ones
+	local ktap_n=0 ktap_what ktap_status
 
 	printf 'TAP version 13\n1..%d\n' $(($# / 2))
 	while [ $# -ge 2 ]; do
-		what=$1 ktap_bad='' ktap_skip='' status=0
-		n=$((n + 1))
-		"$2" || status=$?
+		ktap_what=$1 ktap_bad='' ktap_skip='' ktap_status=0
+		ktap_n=$((ktap_n + 1))
+		"$2" || ktap_status=$?
 		if [ -n "$ktap_bad" ]; then
 			ktap_failed=$((ktap_failed + 1))
-			echo "not ok $n $what"
+			echo "not ok $ktap_n $ktap_what"
 		elif [ -n "$ktap_skip" ]; then
 			ktap_skipped=$((ktap_skipped + 1))
-			echo "ok $n $what # SKIP $ktap_skip"
-		elif [ "$status" != 0 ]; then
-			note "FAILED: $2 ended with status $status"
+			echo "ok $ktap_n $ktap_what # SKIP $ktap_skip"
+		elif [ "$ktap_status" != 0 ]; then
+			note "FAILED: $2 ended with status $ktap_status"
 			ktap_failed=$((ktap_failed + 1))
-			echo "not ok $n $what"
+			echo "not ok $ktap_n $ktap_what"
 		else
 			ktap_passed=$((ktap_passed + 1))
-			echo "ok $n $what"
+			echo "ok $ktap_n $ktap_what"
 		fi
 		shift 2
 	done

@@ -34,7 +34,7 @@ under_traffic()
 {
 	local i counted=0
 
-	background on "$PEER" send_esp -R 1 -Z -n 100000000 10.9.0.1 192.0.2.1
+	background on "$PEER" send_esp -R 1 -Z -r 5000 -n 100000000 10.9.0.1 192.0.2.1
 	background on "$PEER" send_esp -F 100 -n 100000000 -r 2000 2001:db8::2 2001:db8::1
 	background on "$PEER" send_esp -p udp -F 100 -n 100000000 -r 2000 192.0.2.2 192.0.2.1
 	# a listener, so that events are on their way, too
