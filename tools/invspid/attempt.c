@@ -99,6 +99,8 @@ void attempt_end(struct invspid *d, const char *conn, const char *child, enum gr
 			a->attempts--;
 		break;
 	default:
+		/* From its end on: it may have taken longer than the pause after it. */
+		a->next_try = now_ms() + backoff_ms(a->attempts, &d->conf->limits, random32());
 		if (a->attempts < d->conf->limits.give_up)
 			break;
 		a->gave_up_at = now_ms();

@@ -6,10 +6,8 @@
  * and its DELETE takes the dead SPI away. The daemon's "success" only means
  * queued, so what counts is a new inbound SA that carries traffic.
  *
- * G2 initiates the children that should be up. Both ends may run this helper,
- * so it waits a little at random first, looks again, and stands down if the
- * peer was faster. A half-made IKE_SA that it caused is ended by its id. One that
- * the daemon's end breaks off is taken up again when the daemon is back.
+ * G2 initiates the children that should be up: initiate.c. One that the daemon's
+ * end breaks off is taken up again when the daemon is back.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,39 +18,12 @@
 #include "daemon.h"
 #include "fmt.h"
 #include "log.h"
+#include "recover_int.h"
 
 #define VERIFY_POLL_MS 100
 #define VERIFY_POLL_SLOW_MS 500
 #define VERIFY_FAST_MS 2000
-#define STAND_DOWN_MS 2000
-#define CHILDREN_MAX 64
 #define RESUME_MS 60000 /* a daemon that was away for longer begins afresh */
-
-/**
- * struct recovery - one action under way
- * @flow: the flow that caused it
- * @child: child that it is about; with G2, the one that is verified
- * @old_id: unique id of the CHILD_SA that is rekeyed, 0 with G2
- * @names: children to initiate, @next of @nnames is the next one
- * @v: what was seen so far
- */
-struct recovery {
-	struct recovery *next;
-	struct invspid *d;
-	uv_timer_t timer;
-	struct invspi_flow flow;
-	char conn[NAME_LEN], child[NAME_LEN];
-	enum grade grade;
-	enum action action;
-	uint32_t old_id;
-	char **names;
-	size_t nnames, cur;
-	struct verification v;
-	int64_t first_drop, verdict, first_new;
-	uint32_t new_spi;
-	bool initiated;
-	bool polling, done;
-};
 
 /* ---- state for decide() ---- */
 
@@ -100,7 +71,7 @@ static void on_closed(uv_handle_t *handle)
 	free(r);
 }
 
-static void recovery_free(struct recovery *r)
+void recovery_free(struct recovery *r)
 {
 	struct recovery **p = &r->d->recoveries;
 
@@ -111,7 +82,7 @@ static void recovery_free(struct recovery *r)
 	uv_close((uv_handle_t *)&r->timer, on_closed);
 }
 
-static void finish(struct recovery *r, enum outcome outcome, const char *note)
+void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 {
 	struct invspid *d = r->d;
 	char addr[64];
@@ -157,13 +128,7 @@ static void finish(struct recovery *r, enum outcome outcome, const char *note)
 
 /* ---- verification ---- */
 
-static void poll_again(struct recovery *r);
-
-/*
- * First thing in every callback of the IKE daemon: whether there is nothing left
- * to do in it. Its end is no answer: recover_daemon_lost() comes next.
- */
-static bool answered_by_none(struct recovery *r, int err)
+bool recovery_answered_by_none(struct recovery *r, int err)
 {
 	r->polling = false;
 	if (r->done) {
@@ -203,16 +168,16 @@ static void judge(struct recovery *r)
 		r->v.last_drop = now - (int64_t)flow.last_age_ms;
 	outcome = verify(&r->v, now);
 	if (outcome == OUTCOME_PENDING)
-		poll_again(r);
+		recovery_verify(r);
 	else
-		finish(r, outcome, NULL);
+		recovery_finish(r, outcome, NULL);
 }
 
 static void on_poll_list(void *arg, int err, struct ike_listing *l)
 {
 	struct recovery *r = arg;
 
-	if (answered_by_none(r, err))
+	if (recovery_answered_by_none(r, err))
 		return;
 	if (!err)
 		see_new_sa(r, l);
@@ -227,7 +192,7 @@ static void on_poll(uv_timer_t *timer)
 	ike_list(r->d->ike, r->conn, false, on_poll_list, r);
 }
 
-static void poll_again(struct recovery *r)
+void recovery_verify(struct recovery *r)
 {
 	int64_t age = now_ms() - r->v.started;
 
@@ -241,13 +206,13 @@ static void on_rekeyed(void *arg, int err, const char *errmsg)
 {
 	struct recovery *r = arg;
 
-	if (answered_by_none(r, err))
+	if (recovery_answered_by_none(r, err))
 		return;
 	if (err) {
 		r->v.refused = true;
-		finish(r, OUTCOME_FAILED, errmsg ? errmsg : strerror(-err));
+		recovery_finish(r, OUTCOME_FAILED, errmsg ? errmsg : strerror(-err));
 	} else {
-		poll_again(r);
+		recovery_verify(r);
 	}
 }
 
@@ -260,148 +225,6 @@ static void rekey(struct recovery *r)
 		   grade_name(r->grade), r->child, r->old_id, r->conn, r->flow.spi);
 	r->polling = true;
 	ike_rekey_child(r->d->ike, r->old_id, on_rekeyed, r);
-}
-
-/* ---- G2 ---- */
-
-static void add_name(void *arg, const struct hist_sa *sa)
-{
-	struct recovery *r = arg;
-	void *p;
-
-	if (r->nnames >= CHILDREN_MAX ||
-	    listing_child(r->d->listing[LISTING_LAST], r->conn, sa->child))
-		return;
-	p = reallocarray(r->names, r->nnames + 1, sizeof(*r->names));
-	if (!p)
-		return;
-	r->names = p;
-	r->names[r->nnames] = strdup(sa->child);
-	if (r->names[r->nnames])
-		r->nnames++;
-}
-
-static void on_half_made_gone(void *arg, int err, const char *errmsg)
-{
-	(void)arg;
-	if (err)
-		log_warn("cannot end the half-made IKE_SA: %s", errmsg ? errmsg : strerror(-err));
-}
-
-/* Nothing was under way when we began, so a half-open one of this side is ours. */
-static void on_half_made(void *arg, int err, struct ike_listing *l)
-{
-	struct recovery *r = arg;
-	size_t i;
-
-	if (answered_by_none(r, err))
-		return;
-	for (i = 0; !err && i < l->nsa; i++) {
-		if (l->sa[i].state != IKE_CONNECTING || !l->sa[i].initiator ||
-		    strcmp(l->sa[i].conn, r->conn))
-			continue;
-		log_info("ending half-made IKE_SA %s[%u]", r->conn, l->sa[i].uniqueid);
-		ike_terminate_ike(r->d->ike, l->sa[i].uniqueid, on_half_made_gone, NULL);
-	}
-	finish(r, OUTCOME_FAILED, "the peer does not answer");
-}
-
-static void initiate_next(struct recovery *r);
-
-static void on_initiated(void *arg, int err, const char *errmsg)
-{
-	struct recovery *r = arg;
-	struct attempt *a;
-
-	if (answered_by_none(r, err))
-		return;
-	if (err) {
-		log_warn("cannot initiate %s/%s: %s", r->conn, r->names[r->cur],
-			 errmsg ? errmsg : strerror(-err));
-		if (!r->initiated) {
-			r->v.refused = true;
-			r->polling = true;
-			ike_list(r->d->ike, r->conn, false, on_half_made, r);
-			return;
-		}
-	} else {
-		r->initiated = true;
-		a = attempt_get(r->d, r->conn, "", r->grade);
-		if (a)
-			a->brought_up = true;
-	}
-	r->cur++;
-	initiate_next(r);
-}
-
-static void initiate_next(struct recovery *r)
-{
-	if (r->cur >= r->nnames) {
-		poll_again(r);
-		return;
-	}
-	log_notice("%s: initiating CHILD_SA %s of %s", grade_name(r->grade), r->names[r->cur],
-		   r->conn);
-	r->polling = true;
-	ike_initiate(r->d->ike, r->conn, r->names[r->cur], r->d->conf->initiate_timeout_ms,
-		     on_initiated, r);
-}
-
-static void stand_down(struct recovery *r, const char *why)
-{
-	struct attempt *a = attempt_get(r->d, r->conn, "", r->grade);
-
-	log_info("standing down on %s: %s", r->conn, why);
-	if (a)
-		a->next_try = now_ms() + STAND_DOWN_MS;
-	r->done = true;
-	r->d->in_flight--;
-	look_soon(r->d, STAND_DOWN_MS);
-	recovery_free(r);
-}
-
-static void on_look_again(void *arg, int err, struct ike_listing *l)
-{
-	struct recovery *r = arg;
-	size_t i;
-
-	if (answered_by_none(r, err))
-		return;
-	if (err) {
-		stand_down(r, "the IKE daemon does not answer");
-		return;
-	}
-	if (listing_conn(l, r->conn)) {
-		stand_down(r, "an IKE_SA is there now");
-		return;
-	}
-	for (i = 0; i < l->nsa; i++) {
-		if (l->sa[i].state == IKE_CONNECTING && l->sa[i].initiator &&
-		    !strcmp(l->sa[i].conn, r->conn)) {
-			stand_down(r, "the IKE daemon is already at it");
-			return;
-		}
-	}
-	hist_should_be_up(r->d->hist, r->conn, add_name, r);
-	if (!r->nnames) {
-		stand_down(r, "nothing that should be up is down");
-		return;
-	}
-	for (i = 0; i < r->nnames && strcmp(r->names[i], r->child); i++)
-		;
-	if (i == r->nnames)
-		snprintf(r->child, sizeof(r->child), "%s", r->names[0]);
-	r->v.started = now_ms();
-	attempt_begin(r->d, r->conn, r->child, r->grade);
-	initiate_next(r);
-}
-
-static void on_delayed(uv_timer_t *timer)
-{
-	struct recovery *r = timer->data;
-
-	r->polling = true;
-	ike_list(r->d->ike, r->conn, false, on_look_again, r);
 }
 
 /* ---- begin and end ---- */
@@ -431,13 +254,6 @@ static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow
 	return r;
 }
 
-static void initiate_soon(struct recovery *r)
-{
-	uint64_t delay = (uint64_t)r->d->conf->initiate_delay_ms;
-
-	uv_timer_start(&r->timer, on_delayed, random32() % (delay + 1), 0);
-}
-
 /**
  * recover_start() - carry out a flow's decision
  * @t: the flow, just decided; its action is REKEY or INITIATE
@@ -464,7 +280,7 @@ void recover_start(struct invspid *d, const struct tracked *t)
 		a->first_drop = r->first_drop;
 		memcpy(a->cause_child, r->child, sizeof(a->cause_child));
 	}
-	initiate_soon(r);
+	recovery_initiate(r);
 }
 
 /**
@@ -549,7 +365,7 @@ void recover_resume(struct invspid *d)
 		r->action = ACTION_INITIATE;
 		log_notice("%s of %s: taken up again, the IKE daemon is back",
 			   action_name(r->action), r->conn);
-		initiate_soon(r);
+		recovery_initiate(r);
 	}
 }
 

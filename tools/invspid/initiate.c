@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * G2: initiate the children that should be up.
+ *
+ * Both ends may run this helper, so it waits a little at random first, looks
+ * again, and stands down if the peer was faster. A half-made IKE_SA that it caused
+ * is ended by its id before anything else is done for that peer.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "recover_int.h"
+
+#define STAND_DOWN_MS 2000
+#define CHILDREN_MAX 64
+#define HALF_MADE_LOOKS 5 /* so often a listing is asked for a half-made IKE_SA ... */
+#define HALF_MADE_GAP_MS 300 /* ... and so far apart */
+
+static void add_name(void *arg, const struct hist_sa *sa)
+{
+	struct recovery *r = arg;
+	void *p;
+
+	if (r->nnames >= CHILDREN_MAX ||
+	    listing_child(r->d->listing[LISTING_LAST], r->conn, sa->child))
+		return;
+	p = reallocarray(r->names, r->nnames + 1, sizeof(*r->names));
+	if (!p)
+		return;
+	r->names = p;
+	r->names[r->nnames] = strdup(sa->child);
+	if (r->names[r->nnames])
+		r->nnames++;
+}
+
+static void give_up_initiation(struct recovery *r)
+{
+	r->v.refused = true;
+	recovery_finish(r, OUTCOME_FAILED,
+			r->timed_out ? "the peer does not answer" : "it was refused");
+}
+
+static void on_half_made_gone(void *arg, int err, const char *errmsg)
+{
+	struct recovery *r = arg;
+
+	if (recovery_answered_by_none(r, err))
+		return;
+	if (err)
+		log_warn("cannot end the half-made IKE_SA: %s", errmsg ? errmsg : strerror(-err));
+	give_up_initiation(r);
+}
+
+static void on_initiated(void *arg, int err, const char *errmsg);
+static void initiate_next(struct recovery *r);
+static void on_half_made_timer(uv_timer_t *timer);
+
+/*
+ * Nothing was under way when we began, so a half-open one of this side is ours. The
+ * daemon may be busy with it just then and not list it: look again.
+ */
+static void on_half_made(void *arg, int err, struct ike_listing *l)
+{
+	struct recovery *r = arg;
+	size_t i;
+
+	if (recovery_answered_by_none(r, err))
+		return;
+	if (!err && listing_conn(l, r->conn)) {
+		on_initiated(r, 0, NULL); /* it answered after all, only late */
+		return;
+	}
+	for (i = 0; !err && i < l->nsa; i++) {
+		if (l->sa[i].state != IKE_CONNECTING || !l->sa[i].initiator ||
+		    strcmp(l->sa[i].conn, r->conn))
+			continue;
+		log_info("ending half-made IKE_SA %s[%u]", r->conn, l->sa[i].uniqueid);
+		r->polling = true;
+		ike_terminate_ike(r->d->ike, l->sa[i].uniqueid, on_half_made_gone, r);
+		return;
+	}
+	if (r->timed_out && ++r->half_made_looks < HALF_MADE_LOOKS)
+		uv_timer_start(&r->timer, on_half_made_timer, HALF_MADE_GAP_MS, 0);
+	else
+		give_up_initiation(r);
+}
+
+static void on_half_made_timer(uv_timer_t *timer)
+{
+	struct recovery *r = timer->data;
+
+	r->polling = true;
+	ike_list(r->d->ike, r->conn, false, on_half_made, r);
+}
+
+static void on_initiated(void *arg, int err, const char *errmsg)
+{
+	struct recovery *r = arg;
+	struct attempt *a;
+
+	if (recovery_answered_by_none(r, err))
+		return;
+	if (err) {
+		log_warn("cannot initiate %s/%s: %s", r->conn, r->names[r->cur],
+			 errmsg ? errmsg : strerror(-err));
+		if (!r->initiated) {
+			r->timed_out = err == -ETIMEDOUT;
+			on_half_made_timer(&r->timer);
+			return;
+		}
+	} else {
+		r->initiated = true;
+		a = attempt_get(r->d, r->conn, "", r->grade);
+		if (a)
+			a->brought_up = true;
+	}
+	r->cur++;
+	initiate_next(r);
+}
+
+static void initiate_next(struct recovery *r)
+{
+	if (r->cur >= r->nnames) {
+		recovery_verify(r);
+		return;
+	}
+	log_notice("%s: initiating CHILD_SA %s of %s", grade_name(r->grade), r->names[r->cur],
+		   r->conn);
+	r->polling = true;
+	ike_initiate(r->d->ike, r->conn, r->names[r->cur], r->d->conf->initiate_timeout_ms,
+		     on_initiated, r);
+}
+
+static void stand_down(struct recovery *r, const char *why)
+{
+	struct attempt *a = attempt_get(r->d, r->conn, "", r->grade);
+
+	log_info("standing down on %s: %s", r->conn, why);
+	if (a)
+		a->next_try = now_ms() + STAND_DOWN_MS;
+	r->done = true;
+	r->d->in_flight--;
+	look_soon(r->d, STAND_DOWN_MS);
+	recovery_free(r);
+}
+
+static void on_look_again(void *arg, int err, struct ike_listing *l)
+{
+	struct recovery *r = arg;
+	size_t i;
+
+	if (recovery_answered_by_none(r, err))
+		return;
+	if (err) {
+		stand_down(r, "the IKE daemon does not answer");
+		return;
+	}
+	if (listing_conn(l, r->conn)) {
+		stand_down(r, "an IKE_SA is there now");
+		return;
+	}
+	for (i = 0; i < l->nsa; i++) {
+		if (l->sa[i].state == IKE_CONNECTING && l->sa[i].initiator &&
+		    !strcmp(l->sa[i].conn, r->conn)) {
+			stand_down(r, "the IKE daemon is already at it");
+			return;
+		}
+	}
+	hist_should_be_up(r->d->hist, r->conn, add_name, r);
+	if (!r->nnames) {
+		stand_down(r, "nothing that should be up is down");
+		return;
+	}
+	for (i = 0; i < r->nnames && strcmp(r->names[i], r->child); i++)
+		;
+	if (i == r->nnames)
+		snprintf(r->child, sizeof(r->child), "%s", r->names[0]);
+	r->v.started = now_ms();
+	attempt_begin(r->d, r->conn, r->child, r->grade);
+	initiate_next(r);
+}
+
+static void on_delayed(uv_timer_t *timer)
+{
+	struct recovery *r = timer->data;
+
+	r->polling = true;
+	ike_list(r->d->ike, r->conn, false, on_look_again, r);
+}
+
+void recovery_initiate(struct recovery *r)
+{
+	uint64_t delay = (uint64_t)r->d->conf->initiate_delay_ms;
+
+	uv_timer_start(&r->timer, on_delayed, random32() % (delay + 1), 0);
+}
