@@ -8,8 +8,8 @@
 
 #include "ike_vici_cause.h"
 
-/* 5.9 writes one line per selector of a terminate command, at once. */
-#define BY_HAND_JOIN_MS 50
+/* 5.9 writes one line per selector of a terminate command, at once; they may be read later. */
+#define BY_HAND_JOIN_MS 300
 #define ONCE_MS 2000
 #define OWN_MS 5000
 #define LINE_MAX_LEN 512
