@@ -15,12 +15,24 @@ cd "$(dirname "$0")" || exit 1
 FRESH=${FRESH:-4}
 twice=0 fresh_healed=0
 
+# up_again - asks for what is missing; whether all is up
+up_again()
+{
+	local c
+
+	for c in net net2; do
+		[ -n "$(spi_in A $c)" ] || ask A initiate ike=gw child=$c timeout=5000 >/dev/null
+	done
+	settled_again "1 net net2"
+}
+
 moment()
 {
 	local flush=$((RANDOM % 2)) what inits spi
 
 	all_delivered 10000 || { fail "moment $1: $undelivered is dead before"; return 1; }
-	[ "$(tunnel_state)" != 0 ] || tunnel_up
+	# the helper may be about to do the same, and of two one is refused
+	wait_until 20 0.2 up_again || { fail "moment $1: not up before: $(tunnel_state)"; return 1; }
 	said_mark=$(log_mark A invspid)
 	# asked for before, because charon may be dead when the fault comes
 	spi=$(spi_in A net)
@@ -84,7 +96,7 @@ fresh()
 	local delay=$((RANDOM % 150)) what s
 
 	all_delivered 10000 || { fail "$1: $undelivered is dead before"; return 1; }
-	settled_again "1 net net2" || tunnel_up
+	wait_until 20 0.2 up_again || { fail "$1: not up before: $(tunnel_state)"; return 1; }
 	said_mark=$(log_mark A invspid)
 	auths=$(auths_answered)
 	fault_reboot 0.2
