@@ -4,7 +4,6 @@
  */
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
-#include <linux/math64.h>
 
 #include "limit.h"
 
@@ -16,7 +15,7 @@
 void invspi_limit_init(struct invspi_limit *limit, u32 rate)
 {
 	spin_lock_init(&limit->lock);
-	limit->tokens = rate;
+	limit->credit = rate * HZ;
 	limit->stamp = jiffies;
 	limit->empty_until = jiffies;
 }
@@ -34,27 +33,28 @@ void invspi_limit_init(struct invspi_limit *limit, u32 rate)
  */
 bool invspi_limit_take(struct invspi_limit *limit, u32 rate, u32 reserve)
 {
-	unsigned long now = jiffies;
 	bool taken = false;
-	u64 fill;
+	unsigned long now;
+	u32 credit;
 
-	if (time_before(now, READ_ONCE(limit->empty_until)))
+	/* At most a second ahead. If it is not, it is past, however long. */
+	if (READ_ONCE(limit->empty_until) - jiffies - 1 < HZ)
 		return false;
 
 	spin_lock(&limit->lock);
+	/* Under the lock: it must not lie before the stamp of another CPU. */
+	now = jiffies;
 	/* More than a second fills it; cut, so that nothing overflows. */
-	fill = (u64)min(now - limit->stamp, (unsigned long)HZ) * rate;
-	do_div(fill, HZ);
-	if (fill) {
-		limit->tokens = min_t(u64, limit->tokens + fill, rate);
-		limit->stamp = now;
-	}
-	if (limit->tokens > reserve) {
-		limit->tokens--;
+	credit = limit->credit + (u32)min(now - limit->stamp, (unsigned long)HZ) * rate;
+	credit = min(credit, rate * HZ);
+	if (credit >= (reserve + 1) * HZ) {
+		credit -= HZ;
 		taken = true;
-	} else if (!limit->tokens) {
-		WRITE_ONCE(limit->empty_until, limit->stamp + DIV_ROUND_UP(HZ, rate));
+	} else if (credit < HZ) {
+		WRITE_ONCE(limit->empty_until, now + DIV_ROUND_UP(HZ - credit, rate));
 	}
+	limit->credit = credit;
+	limit->stamp = now;
 	spin_unlock(&limit->lock);
 	return taken;
 }

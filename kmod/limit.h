@@ -8,14 +8,15 @@
 /**
  * struct invspi_limit - at most so many a second, a second's worth at once
  * @lock: protects the rest
- * @tokens: in store
+ * @credit: tokens in store, in parts of 1/HZ: a jiffy adds so many of them as a
+ *	second adds tokens, and nothing is lost by rounding
  * @stamp: jiffies; refilled up to here
  * @empty_until: jiffies; before then there is no token. Read without @lock.
  */
 struct invspi_limit {
 	/* see above; innermost */
 	spinlock_t lock;
-	u32 tokens;
+	u32 credit;
 	unsigned long stamp;
 	unsigned long empty_until;
 };
