@@ -16,7 +16,7 @@ static noinline u32 invspi_flow_log(struct invspi_table *tb, struct invspi_percp
 	u32 drops = hot->drops[INVSPI_NO_STATE];
 
 	if (!invspi_limit_take(&tb->log_limit, READ_ONCE(tb->log_rate), 0)) {
-		invspi_stat_add(pc, &pc->log_suppressed, 1);
+		invspi_stat_inc(pc, &pc->log_suppressed);
 		return 0;
 	}
 	/* log_seen is 0 before the first line */
@@ -64,7 +64,7 @@ static void invspi_flow_add(struct invspi_set *set, u32 i, const struct invspi_p
 
 	hot->drops[pkt->reason]++;
 	hot->bytes += pkt->bytes;
-	hot->last = now;
+	WRITE_ONCE(hot->last, now); /* pairs with invspi_set_choose() */
 	hot->seq = pkt->seq;
 	hot->mark = pkt->mark;
 	hot->ifindex = pkt->ifindex;
@@ -95,7 +95,7 @@ static bool invspi_flow_count(struct invspi_table *tb, struct invspi_percpu *pc,
 		if (invspi_flow_log_due(tb, cold, now))
 			*todo |= invspi_flow_log(tb, pc, hot, cold, pkt, now);
 		else
-			invspi_stat_add(pc, &pc->log_suppressed, 1);
+			invspi_stat_inc(pc, &pc->log_suppressed);
 	}
 	spin_unlock(&hot->lock);
 	return true;
@@ -158,7 +158,7 @@ static u32 invspi_set_choose(const struct invspi_table *tb, struct invspi_set *s
 		oldest = now - min_t(u64, READ_ONCE(tb->idle), now) + 1;
 	}
 	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
-		/* a race with a packet there does no harm */
+		/* a race with a packet there does no harm: it is not the oldest */
 		u64 last = READ_ONCE(set->hot[i].last);
 
 		if (once & BIT(i) && last < oldest) {
@@ -181,10 +181,10 @@ static u32 invspi_set_insert(struct invspi_table *tb, struct invspi_percpu *pc,
 	spin_lock(&hot->lock);
 	u64_stats_update_begin(&pc->syncp);
 	if (set->used & BIT(i)) {
-		pc->evicted_flows++;
-		pc->evicted_packets += invspi_hot_packets(hot);
+		u64_stats_inc(&pc->evicted_flows);
+		invspi_stat_change(&pc->evicted_packets, invspi_hot_packets(hot));
 	} else {
-		pc->flows++;
+		u64_stats_inc(&pc->flows);
 	}
 	u64_stats_update_end(&pc->syncp);
 
@@ -237,10 +237,10 @@ unlock:
 static void invspi_count_untracked(struct invspi_table *tb, struct invspi_percpu *pc, bool log)
 {
 	u64_stats_update_begin(&pc->syncp);
-	pc->untracked_packets++;
+	u64_stats_inc(&pc->untracked_packets);
 	/* without a flow there is no limit per flow either */
 	if (log && READ_ONCE(tb->log_interval))
-		pc->log_suppressed++;
+		u64_stats_inc(&pc->log_suppressed);
 	u64_stats_update_end(&pc->syncp);
 }
 
@@ -268,7 +268,7 @@ bool invspi_table_refuse(struct invspi_table *tb, struct invspi_set *set, u32 se
 	if (!refused)
 		return false;
 	pc = this_cpu_ptr(tb->pcpu);
-	invspi_stat_add(pc, &pc->packets[INVSPI_NO_STATE][v6], 1);
+	invspi_stat_inc(pc, &pc->packets[INVSPI_NO_STATE][v6]);
 	invspi_count_untracked(tb, pc, true);
 	return true;
 }
@@ -295,7 +295,7 @@ u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt, u32 hash
 	struct invspi_set *set = missed;
 	u64 now = get_jiffies_64();
 
-	invspi_stat_add(pc, &pc->packets[pkt->reason][pkt->key.kind & INVSPI_KIND_IPV6], 1);
+	invspi_stat_inc(pc, &pc->packets[pkt->reason][pkt->key.kind & INVSPI_KIND_IPV6]);
 
 	if (!set)
 		set = invspi_set_get(tb, hash);

@@ -63,7 +63,7 @@ static __always_inline bool invspi_flow_usual(const struct invspi_table *tb,
 	if (!(cold->key.flags & INVSPI_FLOW_LOGGED) ||
 	    (u32)jiffies - cold->log_last >= log_interval)
 		return false;
-	invspi_stat_add(pc, &pc->log_suppressed, 1);
+	invspi_stat_inc(pc, &pc->log_suppressed);
 	return true;
 }
 
@@ -117,7 +117,7 @@ static __always_inline bool invspi_count_usual(struct invspi_table *tb, struct i
 	add(set, i, rest, pkt);
 	spin_unlock(&hot->lock);
 
-	invspi_stat_add(pc, &pc->packets[INVSPI_NO_STATE][!!addr6], 1);
+	invspi_stat_inc(pc, &pc->packets[INVSPI_NO_STATE][!!addr6]);
 	return true;
 }
 

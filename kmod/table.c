@@ -136,8 +136,7 @@ static struct invspi_slots *invspi_slots_alloc(u32 nsets, gfp_t gfp)
 static void invspi_slots_free(struct invspi_table *tb, struct invspi_slots *slots)
 {
 	struct invspi_percpu *pc;
-	u64 packets = 0;
-	s64 flows = 0;
+	u64 packets = 0, flows = 0;
 	u32 i, j;
 
 	for (i = 0; i < slots->nsets; i++) {
@@ -158,9 +157,9 @@ static void invspi_slots_free(struct invspi_table *tb, struct invspi_slots *slot
 
 	local_bh_disable();
 	pc = this_cpu_ptr(tb->pcpu);
-	invspi_stat_add(pc, &pc->deleted_packets, packets);
 	u64_stats_update_begin(&pc->syncp);
-	pc->flows -= flows;
+	invspi_stat_change(&pc->deleted_packets, packets);
+	invspi_stat_change(&pc->flows, -flows);
 	u64_stats_update_end(&pc->syncp);
 	local_bh_enable();
 }

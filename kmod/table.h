@@ -164,13 +164,13 @@ struct invspi_flow {
 struct invspi_percpu {
 	/* the kernel's own counters when we last looked; see hook.c */
 	unsigned long seen[INVSPI_REASONS];
-	u64 log_suppressed;
-	u64 untracked_packets;
-	u64 packets[INVSPI_REASONS][2]; /* [][1] is IPv6 */
-	u64 evicted_flows;
-	u64 evicted_packets;
-	u64 deleted_packets;
-	s64 flows; /* may be negative: only the sum counts */
+	u64_stats_t log_suppressed;
+	u64_stats_t untracked_packets;
+	u64_stats_t packets[INVSPI_REASONS][2]; /* [][1] is IPv6 */
+	u64_stats_t evicted_flows;
+	u64_stats_t evicted_packets;
+	u64_stats_t deleted_packets;
+	u64_stats_t flows; /* may be negative: only the sum counts */
 	struct u64_stats_sync syncp;
 } ____cacheline_aligned;
 

@@ -150,11 +150,20 @@ static inline u64 invspi_hot_packets(const struct invspi_hot *hot)
 	       hot->drops[INVSPI_STATE_INVALID] + hot->drops[INVSPI_ENCAP_MISMATCH];
 }
 
-/* Bottom halves off. On 64 bits the sequence costs nothing. */
-static __always_inline void invspi_stat_add(struct invspi_percpu *pc, u64 *what, u64 n)
+/*
+ * Inside of an update of the counters; u64_stats_add() would take 32 bits only,
+ * where a long has no more.
+ */
+static __always_inline void invspi_stat_change(u64_stats_t *what, u64 n)
+{
+	u64_stats_set(what, u64_stats_read(what) + n);
+}
+
+/* An update of one. Bottom halves off. On 64 bits the sequence costs nothing. */
+static __always_inline void invspi_stat_inc(struct invspi_percpu *pc, u64_stats_t *what)
 {
 	u64_stats_update_begin(&pc->syncp);
-	*what += n;
+	u64_stats_inc(what);
 	u64_stats_update_end(&pc->syncp);
 }
 

@@ -49,6 +49,26 @@ u32 invspi_table_generation(const struct invspi_table *tb)
 	return generation;
 }
 
+/* The counters of one CPU, as they were at one time */
+static void invspi_percpu_read(const struct invspi_percpu *pc, struct invspi_totals *copy)
+{
+	unsigned int start;
+	int i, j;
+
+	do {
+		start = u64_stats_fetch_begin(&pc->syncp);
+		for (i = 0; i < INVSPI_REASONS; i++)
+			for (j = 0; j < 2; j++)
+				copy->packets[i][j] = u64_stats_read(&pc->packets[i][j]);
+		copy->untracked_packets = u64_stats_read(&pc->untracked_packets);
+		copy->evicted_flows = u64_stats_read(&pc->evicted_flows);
+		copy->evicted_packets = u64_stats_read(&pc->evicted_packets);
+		copy->deleted_packets = u64_stats_read(&pc->deleted_packets);
+		copy->log_suppressed = u64_stats_read(&pc->log_suppressed);
+		copy->flows = u64_stats_read(&pc->flows);
+	} while (u64_stats_fetch_retry(&pc->syncp, start));
+}
+
 /**
  * invspi_table_totals() - add up the counters of all CPUs
  * @tb: table
@@ -56,20 +76,12 @@ u32 invspi_table_generation(const struct invspi_table *tb)
  */
 void invspi_table_totals(struct invspi_table *tb, struct invspi_totals *sum)
 {
-	struct invspi_percpu copy;
-	unsigned int start;
-	s64 flows = 0;
+	struct invspi_totals copy;
 	int cpu, i, j;
 
 	memset(sum, 0, sizeof(*sum));
 	for_each_possible_cpu(cpu) {
-		const struct invspi_percpu *pc = per_cpu_ptr(tb->pcpu, cpu);
-
-		do {
-			start = u64_stats_fetch_begin(&pc->syncp);
-			memcpy(&copy, pc, offsetof(struct invspi_percpu, syncp));
-		} while (u64_stats_fetch_retry(&pc->syncp, start));
-
+		invspi_percpu_read(per_cpu_ptr(tb->pcpu, cpu), &copy);
 		for (i = 0; i < INVSPI_REASONS; i++)
 			for (j = 0; j < 2; j++)
 				sum->packets[i][j] += copy.packets[i][j];
@@ -78,9 +90,10 @@ void invspi_table_totals(struct invspi_table *tb, struct invspi_totals *sum)
 		sum->evicted_packets += copy.evicted_packets;
 		sum->deleted_packets += copy.deleted_packets;
 		sum->log_suppressed += copy.log_suppressed;
-		flows += copy.flows;
+		sum->flows += copy.flows;
 	}
-	sum->flows = max_t(s64, flows, 0);
+	/* A flow may have gone on a CPU that was read before it came on another. */
+	sum->flows = max_t(s64, sum->flows, 0);
 }
 
 /**
@@ -160,8 +173,8 @@ static void invspi_flow_delete(struct invspi_percpu *pc, struct invspi_set *set,
 
 	spin_lock(&hot->lock);
 	u64_stats_update_begin(&pc->syncp);
-	pc->deleted_packets += invspi_hot_packets(hot);
-	pc->flows--;
+	invspi_stat_change(&pc->deleted_packets, invspi_hot_packets(hot));
+	invspi_stat_change(&pc->flows, -1ULL);
 	u64_stats_update_end(&pc->syncp);
 	/* A packet that has seen the tag already finds no key. */
 	memset(&set->cold[i].key, 0, sizeof(set->cold[i].key));
