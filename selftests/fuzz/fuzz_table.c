@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* libFuzzer target: the module's flow table beside a simple model of it. */
+#include "model.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	model_run(data, size);
+	return 0;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef SHIM_LINUX_BOTTOM_HALF_H
+#define SHIM_LINUX_BOTTOM_HALF_H
+
+#include <linux/compiler.h>
+
+/* Nothing interrupts a thread to become a packet on its CPU. */
+#define local_bh_disable() shim_enter(bh)
+#define local_bh_enable() shim_leave(bh)
+
+#endif /* SHIM_LINUX_BOTTOM_HALF_H */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef SHIM_LINUX_SPINLOCK_H
+#define SHIM_LINUX_SPINLOCK_H
+
+#include <sched.h>
+
+#include <linux/bottom_half.h>
+#include <linux/types.h>
+
+/* As large as the kernel's, and as cheap when nobody else wants it. */
+typedef struct {
+	int taken;
+} spinlock_t;
+
+static inline void spin_lock_init(spinlock_t *lock)
+{
+	__atomic_store_n(&lock->taken, 0, __ATOMIC_RELAXED);
+}
+
+static inline void spin_lock(spinlock_t *lock)
+{
+	shim_check(bh);
+	while (unlikely(__atomic_exchange_n(&lock->taken, 1, __ATOMIC_ACQUIRE)))
+		while (__atomic_load_n(&lock->taken, __ATOMIC_RELAXED))
+			sched_yield(); /* there may be more threads than processors */
+	shim_enter(locks);
+}
+
+static inline void spin_unlock(spinlock_t *lock)
+{
+	shim_leave(locks);
+	__atomic_store_n(&lock->taken, 0, __ATOMIC_RELEASE);
+}
+
+static inline void spin_lock_bh(spinlock_t *lock)
+{
+	local_bh_disable();
+	spin_lock(lock);
+}
+
+static inline void spin_unlock_bh(spinlock_t *lock)
+{
+	spin_unlock(lock);
+	local_bh_enable();
+}
+
+#define lockdep_is_held(lock) __atomic_load_n(&(lock)->taken, __ATOMIC_RELAXED)
+
+#endif /* SHIM_LINUX_SPINLOCK_H */
