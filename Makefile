@@ -3,6 +3,8 @@
 # make               module for the running kernel (or KDIR), and the tools
 # make demo          the whole story on two gateways, in a virtual machine
 # make check         the tests of the gate, in virtual machines
+# make bench         what a packet costs, beside what one might use instead;
+#                    RELEASE=bookworm (or trixie, sid), JSON=FILE
 # make fuzz          FUZZ_SECONDS for each fuzz target (60)
 # make style         checkpatch --strict, sparse, clang-format, shellcheck, mandoc
 # make install       DESTDIR=, prefix=; see README for every variable
@@ -30,6 +32,9 @@ demo:
 check:
 	selftests/check
 
+bench:
+	selftests/bench/run $(if $(RELEASE),--release $(RELEASE)) $(if $(JSON),--json $(JSON))
+
 fuzz:
 	selftests/lib/deps build fuzz
 	$(MAKE) -C selftests/fuzz run
@@ -51,4 +56,4 @@ clean:
 	$(MAKE) -C selftests clean
 	if [ -d "$(KDIR)" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
 
-.PHONY: all kmod tools selftests demo check fuzz style install install-kmod install-tools clean
+.PHONY: all kmod tools selftests demo check bench fuzz style install install-kmod install-tools clean

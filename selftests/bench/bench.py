@@ -27,15 +27,8 @@ import sys
 import time
 
 import lab
-import tables
-
-ROWS = (
-    ("valid", "valid ESP packet"),
-    ("known4", "dropped, known flow, IPv4"),
-    ("known6", "dropped, known flow, IPv6"),
-    ("room", "dropped, new flow, room left"),
-    ("full", "dropped, new flow, table full"),
-)
+import report
+import survey
 
 
 class Sizes:
@@ -130,7 +123,7 @@ def measure(column, source, sizes):
 
 
 def add_differences(columns):
-    for row, _ in ROWS:
+    for row, _ in report.ROWS:
         bare = columns["bare"]["rows"][row]["median"]
         for c in columns.values():
             r = c["rows"][row]
@@ -155,7 +148,18 @@ def main():
     add_differences(columns)
     socket.close()
     result = {"release": os.uname().release, "quick": args.quick, "per_packet": columns}
-    json.dump(result, sys.stdout, indent=1)
+    progress(f"reading {sizes.dumped} entries")
+    result["reading"] = survey.reading(args.folder, source, sizes.dumped)
+    progress(f"a flood of {sizes.flood_rounds * sizes.flood_packets} flows")
+    result["flood"], result["memory"] = survey.flood(args.folder, source, sizes.flood_rounds,
+                                                     sizes.flood_packets)
+    reached = report.show(result)
+    result["goals"] = [{"goal": text, "reached": ok} for text, ok in report.goals(result)]
+    if args.json:
+        with open(args.json, "w") as f:
+            json.dump(result, f, indent=1)
+            f.write("\n")
+    sys.exit(0 if reached else 1)
 
 
 if __name__ == "__main__":
