@@ -68,7 +68,7 @@ static void invspi_flow_add(struct invspi_set *set, u32 i, const struct invspi_p
 	hot->seq = pkt->seq;
 	hot->mark = pkt->mark;
 	hot->ifindex = pkt->ifindex;
-	set->dport[i] = pkt->dport;
+	invspi_flow_dport(set, i, pkt->dport);
 }
 
 /*

@@ -277,7 +277,7 @@ static noinline void invspi_hook_dport(struct invspi_set *set, u32 i, const stru
 				       u8 kind)
 {
 	if (invspi_key_is_udp(&set->cold[i].key))
-		set->dport[i] = invspi_hook_udp(skb, invspi_hook_outer(skb, kind))->dest;
+		invspi_flow_dport(set, i, invspi_hook_udp(skb, invspi_hook_outer(skb, kind))->dest);
 }
 
 static __always_inline void invspi_hook_add(struct invspi_set *set, u32 i,

@@ -150,6 +150,13 @@ static inline u64 invspi_hot_packets(const struct invspi_hot *hot)
 	       hot->drops[INVSPI_STATE_INVALID] + hot->drops[INVSPI_ENCAP_MISMATCH];
 }
 
+/* Written only if it changes: no line that other flows share, for a known one. */
+static __always_inline void invspi_flow_dport(struct invspi_set *set, u32 i, __be16 dport)
+{
+	if (set->dport[i] != dport)
+		set->dport[i] = dport;
+}
+
 /*
  * Inside of an update of the counters; u64_stats_add() would take 32 bits only,
  * where a long has no more.

@@ -65,7 +65,7 @@ static __always_inline void add(struct invspi_set *set, u32 i, u64 rest, const v
 	hot->mark = pkt->mark;
 	hot->ifindex = pkt->ifindex;
 	if (rest & INVSPI_REST_ENCAP && invspi_key_is_udp(&set->cold[i].key))
-		set->dport[i] = pkt->dport;
+		invspi_flow_dport(set, i, pkt->dport);
 }
 
 u32 flows_drop_inside(struct invspi_table *tb, struct invspi_pkt *pkt)
