@@ -221,8 +221,11 @@ static u32 invspi_set_admit(struct invspi_table *tb, struct invspi_percpu *pc,
 	u32 todo = INVSPI_TODO_UNTRACKED, i;
 
 	spin_lock(&set->lock);
-	if (unlikely(set->inserted != seen) && invspi_set_count(tb, pc, set, tag, pkt, now, &todo))
-		goto unlock;
+	if (unlikely(set->inserted != seen)) {
+		if (invspi_set_count(tb, pc, set, tag, pkt, now, &todo))
+			goto unlock;
+		lucky = false; /* then the lottery has not been asked, or for another place */
+	}
 	if (!lucky && invspi_set_refuses(set, now))
 		goto unlock;
 	i = invspi_set_choose(tb, set, now);
