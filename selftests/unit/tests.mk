@@ -8,7 +8,7 @@ OBJS_test_decide := invspid/decide.o
 OBJS_test_decide_gates := invspid/decide.o
 
 VICI := invspid/vici.o invspid/vici_msg.o
-IKE_VICI := $(VICI) $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
+IKE_VICI := $(VICI) invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
 	_parse_conn.o _peer.o)
 OBJS_test_vici := $(VICI)
 LIBS_test_vici := libuv
@@ -34,3 +34,6 @@ OBJS_test_xfrm_parse := invspid/xfrm_parse.o
 LIBS_test_xfrm_parse := libuv
 OBJS_test_xfrm_mirror := invspid/xfrm_mirror.o invspid/xfrm_parse.o
 LIBS_test_xfrm_mirror := libuv
+
+OBJS_test_listing := invspid/listing.o
+LIBS_test_listing := libuv

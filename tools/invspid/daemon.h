@@ -5,6 +5,7 @@
  *   daemon.c    loop, timers, signals, the module's events
  *   look.c      one look: flow table, listings, kernel, decision; level triggered
  *   evidence.c  what is known about a flow
+ *   listing.c   look-ups in the IKE daemon's listings
  *   recover.c   actions and their verification
  *   control.c   the control socket
  *
@@ -25,6 +26,7 @@
 #include "flow.h"
 #include "history.h"
 #include "ike.h"
+#include "listing.h"
 #include "nl.h"
 #include "xfrm.h"
 
@@ -197,11 +199,6 @@ void evidence_ask_kernel(struct invspid *d, struct tracked *t);
 void evidence_fill(struct invspid *d, struct tracked *t);
 /* Has this flow anything to do with us at all? Cheap; decides who is asked about. */
 bool evidence_relevant(struct invspid *d, const struct invspi_flow *f);
-const struct ike_child *listing_spi(const struct ike_listing *l, uint32_t spi, uint8_t proto,
-				    const struct ike_sa **sa);
-const struct ike_child *listing_child(const struct ike_listing *l, const char *conn,
-				      const char *child);
-const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn);
 
 /* recover.c */
 void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,

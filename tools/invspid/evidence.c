@@ -9,124 +9,9 @@
 
 #include "daemon.h"
 
-static bool same_addr(const struct ike_addr *a, int family, const uint8_t *addr)
+static const struct ike_conns *conns(const struct invspid *d)
 {
-	return a->family == family && !memcmp(a->addr, addr, family == AF_INET ? 4 : 16);
-}
-
-static bool child_counts(const struct ike_child *c)
-{
-	return c->state == CHILD_INSTALLED || c->state == CHILD_REKEYING;
-}
-
-static bool sa_counts(const struct ike_sa *sa)
-{
-	return sa->state == IKE_ESTABLISHED || sa->state == IKE_REKEYING ||
-	       sa->state == IKE_PASSIVE;
-}
-
-/**
- * listing_spi() - who has this inbound SPI
- * @sa: set to its IKE_SA if not NULL
- *
- * Only INSTALLED and REKEYING children count: DELETED ones linger for seconds
- * (strongSwan keeps them for late packets), some for ever.
- */
-const struct ike_child *listing_spi(const struct ike_listing *l, uint32_t spi, uint8_t proto,
-				    const struct ike_sa **sa)
-{
-	size_t i, k;
-
-	for (i = 0; l && i < l->nsa; i++) {
-		for (k = 0; k < l->sa[i].nchild; k++) {
-			const struct ike_child *c = &l->sa[i].child[k];
-
-			if (c->spi_in == spi && c->proto == proto && child_counts(c)) {
-				if (sa)
-					*sa = &l->sa[i];
-				return c;
-			}
-		}
-	}
-	return NULL;
-}
-
-/**
- * listing_child() - the newest installed CHILD_SA of that name
- */
-const struct ike_child *listing_child(const struct ike_listing *l, const char *conn,
-				      const char *child)
-{
-	const struct ike_child *best = NULL;
-	size_t i, k;
-
-	for (i = 0; l && i < l->nsa; i++) {
-		if (strcmp(l->sa[i].conn, conn))
-			continue;
-		for (k = 0; k < l->sa[i].nchild; k++) {
-			const struct ike_child *c = &l->sa[i].child[k];
-
-			if (child_counts(c) && !strcmp(c->name, child) &&
-			    (!best || c->uniqueid > best->uniqueid))
-				best = c;
-		}
-	}
-	return best;
-}
-
-/**
- * listing_conn() - the newest authenticated IKE_SA of a connection
- */
-const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn)
-{
-	const struct ike_sa *best = NULL;
-	size_t i;
-
-	for (i = 0; l && i < l->nsa; i++)
-		if (sa_counts(&l->sa[i]) && !strcmp(l->sa[i].conn, conn) &&
-		    (!best || l->sa[i].uniqueid > best->uniqueid))
-			best = &l->sa[i];
-	return best;
-}
-
-/* The authenticated IKE_SA with a flow's source. */
-static const struct ike_sa *listing_source(const struct ike_listing *l, const struct invspi_flow *f)
-{
-	size_t i;
-
-	for (i = 0; l && i < l->nsa; i++) {
-		const struct ike_sa *sa = &l->sa[i];
-
-		if (!sa_counts(sa) || !same_addr(&sa->remote, f->family, f->src.b))
-			continue;
-		if (f->encap_type == XFRM_INVSPI_ENCAP_ESPINUDP && sa->remote_port != f->sport)
-			continue;
-		return sa;
-	}
-	return NULL;
-}
-
-static const struct ike_conn *conn_by_name(const struct invspid *d, const char *name)
-{
-	const struct ike_conns *c = d->ike ? ike_conns(d->ike) : NULL;
-	size_t i;
-
-	for (i = 0; c && i < c->nconn; i++)
-		if (!strcmp(c->conn[i].name, name))
-			return &c->conn[i];
-	return NULL;
-}
-
-static const struct ike_conn *conn_by_source(const struct invspid *d, const struct invspi_flow *f)
-{
-	const struct ike_conns *c = d->ike ? ike_conns(d->ike) : NULL;
-	size_t i, k;
-
-	for (i = 0; c && i < c->nconn; i++)
-		for (k = 0; k < c->conn[i].nremote; k++)
-			if (same_addr(&c->conn[i].remote[k], f->family, f->src.b))
-				return &c->conn[i];
-	return NULL;
+	return d->ike ? ike_conns(d->ike) : NULL;
 }
 
 /**
@@ -143,7 +28,7 @@ struct kernel_view {
 static void view_sa(void *arg, const struct xfrm_sa *sa)
 {
 	struct kernel_view *v = arg;
-	bool dst = same_addr(&sa->dst, v->flow->family, v->flow->dst.b);
+	bool dst = ike_addr_is(&sa->dst, v->flow->family, v->flow->dst.b);
 
 	if (sa->larval)
 		v->larval |= dst;
@@ -160,7 +45,7 @@ bool evidence_relevant(struct invspid *d, const struct invspi_flow *f)
 
 	if (listing_spi(d->listing[LISTING_LAST], f->spi, f->proto, NULL) ||
 	    listing_source(d->listing[LISTING_LAST], f) ||
-	    !hist_lookup(d->hist, f->spi, f->proto, &h) || conn_by_source(d, f))
+	    !hist_lookup(d->hist, f->spi, f->proto, &h) || conns_source(conns(d), f))
 		return true;
 	xfrm_find(d->xfrm, f->spi, f->proto, view_sa, &v);
 	return v.here || v.elsewhere || v.larval;
@@ -247,8 +132,8 @@ static void fill_history(struct invspid *d, struct tracked *t)
 		return;
 	ev->hist_end = h.end;
 	ev->hist_ended_at = h.ended_at;
-	ev->hist_addr_same = same_addr(&h.remote, t->flow.family, t->flow.src.b) &&
-			     same_addr(&h.local, t->flow.family, t->flow.dst.b);
+	ev->hist_addr_same = ike_addr_is(&h.remote, t->flow.family, t->flow.src.b) &&
+			     ike_addr_is(&h.local, t->flow.family, t->flow.dst.b);
 	ev->hist_port_same = h.encap == encap && (!encap || h.remote_port == t->flow.sport);
 	if (!ev->conn_known) {
 		snprintf(t->conn, sizeof(t->conn), "%s", h.conn);
@@ -323,13 +208,13 @@ static void fill_conn(struct invspid *d, struct tracked *t)
 	struct down down = { .d = d, .conn = t->conn };
 
 	if (!ev->conn_known) {
-		conn = conn_by_source(d, &t->flow);
+		conn = conns_source(conns(d), &t->flow);
 		if (conn) {
 			snprintf(t->conn, sizeof(t->conn), "%s", conn->name);
 			ev->conn_known = true;
 		}
 	} else {
-		conn = conn_by_name(d, t->conn);
+		conn = conns_name(conns(d), t->conn);
 	}
 	ev->conn_loaded = conn;
 	ev->conn_dynamic = conn && conn->dynamic;

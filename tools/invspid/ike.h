@@ -84,6 +84,7 @@ struct ike_sa {
  *	thread of the daemon held just then
  * @filtered: only the IKE_SAs of one connection
  * @updown: ike_updowns() at @started
+ * @index: see listing.h
  * @ref: listings are shared; ike_listing_get() and _put()
  */
 struct ike_listing {
@@ -93,6 +94,7 @@ struct ike_listing {
 	uint64_t updown;
 	struct ike_sa *sa;
 	size_t nsa;
+	struct listing_index *index;
 	unsigned int ref;
 };
 
@@ -113,6 +115,7 @@ struct ike_conn {
 struct ike_conns {
 	struct ike_conn *conn;
 	size_t nconn;
+	struct conns_index *index;
 };
 
 struct ike;

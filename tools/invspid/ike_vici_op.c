@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "ike_vici_int.h"
+#include "listing.h"
 
 #define LISTING_MAX 100000 /* IKE_SAs; more is not a listing but nonsense */
 #define CONNS_MAX 100000
@@ -51,6 +52,7 @@ void ike_listing_put(struct ike_listing *l)
 	for (i = 0; i < l->nsa; i++)
 		ike_sa_clear(&l->sa[i]);
 	free(l->sa);
+	free(l->index);
 	free(l);
 }
 
@@ -198,6 +200,8 @@ static void list_done(void *arg, int err, const uint8_t *msg, size_t len)
 	op->listing->ended = ike_vici_now();
 	if (!err && op->listing->ended - op->ike->discarded_at < DISCARDED_MS)
 		err = -EMSGSIZE;
+	if (!err)
+		err = listing_index(op->listing);
 	op_end(op, err, NULL);
 }
 
@@ -237,6 +241,8 @@ static void conns_done(void *arg, int err, const uint8_t *msg, size_t len)
 	(void)len;
 	if (!err)
 		err = op->err;
+	if (!err)
+		err = conns_index(&op->conns);
 	if (!err)
 		err = ike_vici_new_conns(op->ike, &op->conns, op->hash);
 	op_end(op, err, NULL);

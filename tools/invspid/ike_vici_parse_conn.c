@@ -30,6 +30,7 @@ void ike_conns_clear(struct ike_conns *conns)
 	for (i = 0; i < conns->nconn; i++)
 		ike_conn_clear(&conns->conn[i]);
 	free(conns->conn);
+	free(conns->index);
 	memset(conns, 0, sizeof(*conns));
 }
 
