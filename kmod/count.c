@@ -137,35 +137,59 @@ static bool invspi_set_refuses(struct invspi_set *set, u32 now)
 	       now - set->admitted < HZ && !invspi_set_lottery(set);
 }
 
-/*
- * The slot for a new flow, which the lottery has not refused; see the theory of
- * operation. Under set->lock.
- */
-static u32 invspi_set_choose(const struct invspi_table *tb, struct invspi_set *set, u64 now)
+/* Of these flows the one silent longest, if nothing came since before @oldest */
+static u32 invspi_set_oldest(const struct invspi_set *set, u32 which, u64 oldest)
 {
-	u32 best = INVSPI_NO_SLOT, once, i;
-	u64 oldest;
+	u32 best = INVSPI_NO_SLOT, i;
 
-	if (set->used != INVSPI_ALL_USED)
-		return ffz(set->used);
-
-	once = atomic_read(&set->once);
-	if (once) {
-		/* of a single packet, first and last are the same */
-		oldest = now + 1;
-	} else {
-		once = INVSPI_ALL_USED;
-		oldest = now - min_t(u64, READ_ONCE(tb->idle), now) + 1;
-	}
 	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
 		/* a race with a packet there does no harm: it is not the oldest */
 		u64 last = READ_ONCE(set->hot[i].last);
 
-		if (once & BIT(i) && last < oldest) {
+		if (which & BIT(i) && last < oldest) {
 			oldest = last;
 			best = i;
 		}
 	}
+	return best;
+}
+
+/* Of those that pause the flow that began last: those from before an attack stay. */
+static u32 invspi_set_youngest(const struct invspi_set *set, u64 now)
+{
+	u32 best = INVSPI_NO_SLOT, i;
+	u64 youngest = 0;
+
+	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
+		if (READ_ONCE(set->hot[i].last) + INVSPI_PAUSE < now &&
+		    set->cold[i].first >= youngest) {
+			youngest = set->cold[i].first;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/*
+ * The slot for a new flow, which the lottery has not refused; see the theory of
+ * operation. Under set->lock.
+ */
+static u32 invspi_set_choose(const struct invspi_table *tb, const struct invspi_set *set, u64 now)
+{
+	u32 once, best;
+
+	if (set->used != INVSPI_ALL_USED)
+		return ffz(set->used);
+
+	/* of a single packet, first and last are the same */
+	once = atomic_read(&set->once);
+	if (once)
+		return invspi_set_oldest(set, once, now + 1);
+
+	best = invspi_set_oldest(set, INVSPI_ALL_USED,
+				 now - min_t(u64, READ_ONCE(tb->idle), now) + 1);
+	if (best == INVSPI_NO_SLOT && (u32)now - set->admitted >= HZ)
+		best = invspi_set_youngest(set, now);
 	return best;
 }
 

@@ -22,6 +22,8 @@
 #include "limit.h"
 
 #define INVSPI_SET_FLOWS 16
+/* A flow that is silent for longer may have to give way to a new one. */
+#define INVSPI_PAUSE (2 * HZ)
 
 enum invspi_reason {
 	INVSPI_NO_STATE,

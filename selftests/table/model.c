@@ -209,11 +209,17 @@ static bool is_once(const struct model_flow *f)
 	return !(f->is.key.flags & INVSPI_FLOW_MANY);
 }
 
+static bool pauses(const struct model_flow *f)
+{
+	return shim_time() - f->is.last > INVSPI_PAUSE;
+}
+
 /* What the model knows of a set */
 struct view {
 	unsigned int flows;
 	bool once; /* one with a single packet at least */
 	u64 oldest; /* of these, else of all */
+	u64 youngest; /* when the last of those that pause began; 0: none does */
 };
 
 static struct view look(u32 set)
@@ -227,9 +233,14 @@ static struct view look(u32 set)
 		v.flows++;
 		v.once |= is_once(f);
 	}
-	for (f = m.flows; f; f = f->next)
-		if (f->kept && f->set == set && is_once(f) >= v.once && f->is.last < v.oldest)
+	for (f = m.flows; f; f = f->next) {
+		if (!f->kept || f->set != set)
+			continue;
+		if (is_once(f) >= v.once && f->is.last < v.oldest)
 			v.oldest = f->is.last;
+		if (pauses(f) && f->is.first > v.youngest)
+			v.youngest = f->is.first;
+	}
 	return v;
 }
 
@@ -247,9 +258,13 @@ static void evict(u32 set, const struct view *v)
 	}
 	must(victim);
 	must(is_once(victim) == v->once);
-	must_equal(v->oldest, victim->is.last);
-	if (!v->once)
-		must(shim_time() - victim->is.last >= idle());
+	if (v->once || shim_time() - v->oldest >= idle()) {
+		must_equal(v->oldest, victim->is.last);
+	} else {
+		must((u32)(shim_time() - m.admitted[set]) >= HZ);
+		must(pauses(victim));
+		must_equal(v->youngest, victim->is.first);
+	}
 	victim->kept = false;
 	m.sum.evicted_flows++;
 	m.sum.evicted_packets += flows_packets(&victim->is);
@@ -289,7 +304,7 @@ static void drop_packet(void)
 	struct invspi_totals t;
 	struct model_flow *f;
 	unsigned int sets, other;
-	bool made;
+	bool made, recent;
 	struct view v;
 	u32 set, todo, expected = 0;
 	u8 a = byte(), b = byte();
@@ -314,6 +329,7 @@ static void drop_packet(void)
 	f = find(&pkt.key);
 	set = flows_set_of(&m.tb, &pkt.key);
 	v = look(set);
+	recent = (u32)(shim_time() - m.admitted[set]) < HZ;
 	sets = flows_sets(&m.tb);
 	other = flows_sets(&m.other);
 	todo = flows_drop(&m.tb, &pkt);
@@ -336,8 +352,8 @@ static void drop_packet(void)
 		log_packet(NULL, &pkt);
 		must(!made);
 		if (v.flows == INVSPI_SET_FLOWS)
-			must(v.once ? (u32)(shim_time() - m.admitted[set]) < HZ
-				    : shim_time() - v.oldest < idle());
+			must(v.once ? recent
+				    : shim_time() - v.oldest < idle() && (recent || !v.youngest));
 		else
 			must(!v.flows && !room(sets, other));
 	}

@@ -122,17 +122,19 @@ static const u8 order[] = { 5, 3, 15, 0, 9, 1, 7, 14, 2, 13, 4, 12, 6, 11, 8, 10
 static void test_eviction(void **state)
 {
 	static const u8 packets[] = { 1, 2, 1, 2, 1, 1, 3, 1, 1, 2, 1, 9, 1, 1, 1, 1 };
-	struct invspi_pkt pkt[INVSPI_SET_FLOWS], more;
+	struct invspi_pkt pkt[INVSPI_SET_FLOWS], stays[INVSPI_SET_FLOWS], more;
 	unsigned int i, j, gone = 0;
 	u32 src = 100000;
 
 	(void)state;
 	begin(64, 65536);
 	fill(pkt, order, packets);
+	memcpy(stays, pkt, sizeof(stays));
 	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
 		if (packets[order[i]] > 1)
 			continue;
 		more = next_in_set(&src);
+		stays[order[i]] = more;
 		flows_drop_n(&tb, &more, 2); /* a second packet: it stays */
 		pass(HZ);
 		gone++;
@@ -145,6 +147,9 @@ static void test_eviction(void **state)
 	assert_int_equal(11, gone);
 
 	/* all that is left goes on: nobody gets in, and nobody has to go */
+	for (i = 0; i < INVSPI_SET_FLOWS; i++)
+		flows_drop(&tb, &stays[i]);
+	pass(INVSPI_PAUSE);
 	for (i = 0; i < 100; i++) {
 		more = next_in_set(&src);
 		assert_int_equal(0, flows_drop(&tb, &more));
@@ -160,15 +165,19 @@ static void test_eviction(void **state)
 static void test_idle(void **state)
 {
 	static const u8 packets[] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2 };
-	unsigned long idle = msecs_to_jiffies(60000);
 	struct invspi_pkt pkt[INVSPI_SET_FLOWS], more;
 	u32 src = 100000, i;
 
 	(void)state;
 	begin(64, 65536);
+	cfg.idle_ms = 1000; /* less than a pause: that is another test */
+	configure();
 	fill(pkt, order, packets);
-	/* a second has passed since the last, 16 since the first */
-	pass(idle - 16 * HZ - 1);
+	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
+		flows_drop(&tb, &pkt[order[i]]);
+		pass(1);
+	}
+	pass(HZ - 16 - 1);
 	more = next_in_set(&src);
 	flows_drop(&tb, &more);
 	assert_false(has(&more));
@@ -179,12 +188,12 @@ static void test_idle(void **state)
 		assert_true(has(&more));
 		assert_false(has(&pkt[order[i]]));
 		assert_true(has(&pkt[order[i + 1]]));
-		assert_int_equal(2 * (i + 1), totals().evicted_packets);
+		assert_int_equal(3 * (i + 1), totals().evicted_packets);
 		/* the next is not silent that long */
 		more = next_in_set(&src);
 		flows_drop(&tb, &more);
 		assert_false(has(&more));
-		pass(HZ);
+		pass(1);
 	}
 	/* a packet is what it takes to stay */
 	flows_drop(&tb, &pkt[order[3]]);
@@ -192,6 +201,53 @@ static void test_idle(void **state)
 	flows_drop(&tb, &more);
 	assert_true(has(&pkt[order[3]]));
 	assert_false(has(&more));
+	end();
+}
+
+/*
+ * All go on, but some pause: of these the one that began last gives way, one a
+ * second. What is silent for idle_ms goes before it.
+ */
+static void test_pause(void **state)
+{
+	static const u8 packets[] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2 };
+	struct invspi_pkt pkt[INVSPI_SET_FLOWS], more;
+	u32 src = 100000, i;
+
+	(void)state;
+	begin(64, 65536);
+	fill(pkt, order, packets);
+	for (i = 0; i < INVSPI_SET_FLOWS; i++)
+		flows_drop(&tb, &pkt[order[INVSPI_SET_FLOWS - 1 - i]]);
+	pass(INVSPI_PAUSE);
+	more = next_in_set(&src);
+	flows_drop(&tb, &more);
+	assert_false(has(&more));
+	/* now all pause but the first four and the last three to come */
+	for (i = 0; i < 7; i++)
+		flows_drop(&tb, &pkt[order[(INVSPI_SET_FLOWS - 3 + i) % INVSPI_SET_FLOWS]]);
+	pass(1);
+	for (i = 0; i < 2; i++) {
+		more = next_in_set(&src);
+		flows_drop_n(&tb, &more, 2);
+		assert_true(has(&more));
+		assert_false(has(&pkt[order[12 - i]]));
+		assert_int_equal(i + 1, totals().evicted_flows);
+		more = next_in_set(&src);
+		pass(HZ - 1);
+		flows_drop(&tb, &more);
+		assert_false(has(&more));
+		pass(1);
+	}
+	pass(INVSPI_PAUSE);
+	for (i = 0; i < INVSPI_SET_FLOWS; i++)
+		if (i != 2 && i != 11 && i != 12) /* these are gone */
+			flows_drop(&tb, &pkt[order[i]]);
+	pass(msecs_to_jiffies(60000) - 4 * HZ);
+	more = next_in_set(&src);
+	flows_drop(&tb, &more);
+	assert_true(has(&more));
+	assert_false(has(&pkt[order[2]]));
 	end();
 }
 
@@ -208,6 +264,8 @@ static void test_idle_beyond_boot(void **state)
 	cfg.idle_ms = 86400000;
 	configure();
 	fill(pkt, order, packets);
+	for (u32 i = 0; i < INVSPI_SET_FLOWS; i++)
+		flows_drop(&tb, &pkt[i]);
 	more = next_in_set(&src);
 	flows_drop(&tb, &more);
 	assert_false(has(&more));
@@ -431,6 +489,7 @@ int main(void)
 		cmocka_unit_test(test_same_tag),
 		cmocka_unit_test(test_eviction),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_idle_beyond_boot),
 		cmocka_unit_test(test_lottery),
 		cmocka_unit_test(test_no_lottery),
