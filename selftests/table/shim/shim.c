@@ -61,6 +61,7 @@ static void *get(size_t size, size_t align, bool percpu)
 	bool fail;
 
 	assert(align <= sizeof(struct piece));
+	(void)align;
 	pthread_mutex_lock(&memory_lock);
 	shim_memory.calls++;
 	fail = shim_memory.none ||
