@@ -89,7 +89,7 @@ static void obey(struct bpf_object *obj)
 
 int main(int argc, char **argv)
 {
-	struct bpf_program *prog;
+	struct bpf_program *prog = NULL;
 	struct bpf_object *obj;
 	int err;
 
@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 	err = bpf_object__load(obj);
 	if (err)
 		die("load", err);
-	bpf_object__for_each_program(prog, obj)
+	while ((prog = bpf_object__next_program(obj, prog)))
 		if (!bpf_program__attach(prog))
 			die(bpf_program__name(prog), errno);
 	puts("ready");

@@ -27,12 +27,12 @@ def same_job(per_packet, row, rival):
 
 
 def goals(result):
-    """[(text, reached)...]"""
+    """[(text, reached)...]. In the first, less than half an instruction is noise."""
     columns = result["per_packet"]
     added = {name: {row: c["rows"][row]["added"] for row, _ in ROWS} for name, c in columns.items()}
     ours = added["ours"]
     found = [(f"valid packet: {ours['valid']:.1f}, no more than two empty callbacks "
-              f"({added['empty']['valid']:.1f})", round(ours["valid"], 1) <= round(added["empty"]["valid"], 1))]
+              f"({added['empty']['valid']:.1f})", ours["valid"] - added["empty"]["valid"] < 0.5)]
     for row, limit in LIMITS.items():
         found.append((f"{dict(ROWS)[row]}: {ours[row]:.0f}, at most {limit}", ours[row] <= limit))
     for row, text in ROWS:
@@ -100,8 +100,19 @@ def show(result):
     print(f"\nLinux {result['release']}, one processor, QEMU -icount\n")
     per_packet(result)
     others(result)
-    print("\nGoals\n")
     found = goals(result)
-    for text, reached in found:
-        print(f"{'reached' if reached else 'MISSED':10}{text}")
+    if result["quick"]:
+        ktap(found)
+    else:
+        print("\nGoals\n")
+        for text, reached in found:
+            print(f"{'reached' if reached else 'MISSED':10}{text}")
     return all(reached for _, reached in found)
+
+
+def ktap(found):
+    print(f"\nTAP version 13\n1..{len(found)}")
+    for n, (text, reached) in enumerate(found, 1):
+        print(f"{'ok' if reached else 'not ok'} {n} {text}")
+    reached = sum(ok for _, ok in found)
+    print(f"# Totals: pass:{reached} fail:{len(found) - reached} xfail:0 xpass:0 skip:0 error:0")

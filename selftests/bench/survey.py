@@ -7,6 +7,7 @@ import time
 import lab
 
 PERSISTENT = 256
+STEPS = 16  # divides PERSISTENT and the packets of a round
 
 
 def tool_ns(*argv):
@@ -97,6 +98,14 @@ def judge(flows, numbers, sent):
             "counted": sum(counts), "sent": sent * len(counts)}
 
 
+def mix(source, first, packets):
+    """A packet of each persistent flow, spread among these many others; others are last."""
+    part = PERSISTENT // STEPS
+    for step in range(STEPS):
+        source.send(part, first + step * part, part)
+        source.send(packets // STEPS, source.numbers(packets // STEPS), packets // STEPS)
+
+
 def flood(folder, source, rounds, packets):
     """Flows that were there before, among others of one packet; two count the same."""
     ours, bpf = lab.Ours(folder), lab.Fentry(folder)
@@ -111,8 +120,7 @@ def flood(folder, source, rounds, packets):
         time.sleep(0.7)
     begin = time.monotonic()
     for _ in range(rounds):
-        source.send(packets, source.numbers(packets), packets)
-        source.send(PERSISTENT, first, PERSISTENT)
+        mix(source, first, packets)
     seconds = time.monotonic() - begin
     numbers = range(first, first + PERSISTENT)
     ours.counted()  # checks the sums

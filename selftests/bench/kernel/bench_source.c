@@ -83,8 +83,8 @@ static u64 bench_receive(struct sk_buff *skb)
 
 static int bench_send(u32 count, u32 first, u32 flows)
 {
-	unsigned int esp = bench_packet[0] >> 4 == 6 ? sizeof(struct ipv6hdr) :
-						       sizeof(struct iphdr);
+	unsigned int esp =
+		bench_packet[0] >> 4 == 6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 	u32 i;
 
 	memset(&bench_result, 0, sizeof(bench_result));
@@ -93,15 +93,15 @@ static int bench_send(u32 count, u32 first, u32 flows)
 		return -ENODATA;
 	for (i = 0; i < count; i++) {
 		struct sk_buff *skb = bench_skb();
-		unsigned long tick = jiffies;
-		u64 cycles;
+		u64 tick = get_jiffies_64(), cycles;
 
 		if (!skb)
 			return -ENOMEM;
 		if (flows)
-			((struct ip_esp_hdr *)(skb->data + esp))->spi = bench_spi(first + i % flows);
+			((struct ip_esp_hdr *)(skb->data + esp))->spi =
+				bench_spi(first + i % flows);
 		cycles = bench_receive(skb);
-		if (tick == jiffies) {
+		if (get_jiffies_64() == tick) {
 			bench_result.measured++;
 			bench_result.cycles += cycles;
 			bench_result.min = min(bench_result.min, cycles);
