@@ -142,15 +142,15 @@ before_kept()
 # The times are from the start of the sender's program, on a busy machine.
 new_flows()
 {
-	local n all=()
+	local n times=()
 
 	verdicts
 	for ((n = 0; n < FLOOD_TRIALS; n++)); do
 		[ -n "${VERDICT[n]}" ] || { fail "flow $n was never called a desync"; continue; }
-		all+=($(($(date -d "${VERDICT[n]}" +%s%3N) - STARTED[n])))
+		times+=($(($(date -d "${VERDICT[n]}" +%s%3N) - STARTED[n])))
 	done
-	note "verdict after $(printf '%s\n' "${all[@]}" | sort -n | paste -sd' ') ms"
-	expect "new flows recognized" "$FLOOD_TRIALS" ${#all[@]}
+	note "verdict after $(printf '%s\n' "${times[@]}" | sort -n | paste -sd' ') ms"
+	expect "new flows recognized" "$FLOOD_TRIALS" ${#times[@]}
 }
 
 memory_flat()
