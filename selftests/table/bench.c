@@ -234,21 +234,15 @@ static int by_size(const void *a, const void *b)
 /* Return: median of the seconds of many rounds. */
 static double measure(const struct scene *s, double seconds)
 {
+	struct invspi_config cfg = flows_defaults;
 	double took[1000], until = now() + seconds;
 	unsigned int n = 0;
 
 	memset(&tb, 0, sizeof(tb));
+	cfg.flows_max = SLOTS;
 	if (invspi_table_module_init(SLOTS))
 		abort();
-	if (invspi_table_init(&tb,
-			      &(struct invspi_config){
-				      .flows_max = SLOTS,
-				      .desync_packets = 3,
-				      .desync_ms = 1000,
-				      .idle_ms = 60000,
-				      .log_rate = 10,
-			      },
-			      false, false))
+	if (invspi_table_init(&tb, &cfg, false, false))
 		abort();
 	s->prepare();
 	round_of(s->threads);

@@ -489,7 +489,7 @@ static void begin(void)
 	memset(&m.sum, 0, sizeof(m.sum));
 	shim_srand(byte());
 	/* as a machine that has just been started: the low half runs over in 5 minutes */
-	shim_set_time((u32) - (300 * HZ));
+	shim_set_time((1ULL << 32) - 300 * HZ);
 	flows_listening = b & 1;
 	m.sets_max = 1 + (b >> 1 & 15);
 	m.cfg = flows_defaults;

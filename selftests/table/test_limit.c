@@ -34,7 +34,7 @@ static void test_rates(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(rates); i++) {
-		shim_set_time((u32)-HZ); /* the low half runs over in it */
+		shim_set_time((1ULL << 32) - HZ); /* the low half runs over in it */
 		invspi_limit_init(&limit, rates[i]);
 		assert_int_equal(rates[i], drain(rates[i], 0));
 		n = 0;

@@ -63,7 +63,7 @@ static void test_full(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		begin(sizes[i], 65536);
-		for (j = 0; j < 100 * sizes[i] && j < 2000000; j++) {
+		for (j = 0; j < 100 * sizes[i] && j < FEWER(2000000, 500000); j++) {
 			pkt = j & 1 ? flows_pkt6(j, j) : flows_pkt4(j, j);
 			flows_drop(&tb, &pkt);
 			if (shim_memory.bytes > most)

@@ -4,9 +4,7 @@
 #include "model.h"
 
 #define STEPS 4096
-#ifndef RUNS
-#define RUNS 300
-#endif
+#define RUNS FEWER(300, 100)
 
 static void test_model(void **state)
 {

@@ -139,7 +139,7 @@ static void test_everything_at_once(void **state)
 	(void)state;
 	cfg.log_interval_ms = 100;
 	flows_listening = true;
-	shim_set_time((u32)-HZ);
+	shim_set_time((1ULL << 32) - HZ);
 	began = shim_time();
 	assert_int_equal(0, invspi_table_module_init(1024));
 	assert_int_equal(0, invspi_table_init(&table, &cfg, false, true));

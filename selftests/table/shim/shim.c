@@ -10,9 +10,7 @@
 #include "shim.h"
 
 __thread unsigned int shim_cpu;
-#ifndef NDEBUG
-__thread struct shim_context shim_context;
-#endif
+__thread int shim_depth[SHIM_CONTEXTS];
 
 uint64_t shim_clock;
 

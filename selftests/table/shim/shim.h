@@ -30,20 +30,38 @@ extern uint64_t shim_clock;
 uint64_t shim_time(void);
 void shim_set_time(uint64_t now);
 
-#ifndef NDEBUG
-extern __thread struct shim_context {
-	int rcu, locks, bh;
-} shim_context;
-#define shim_enter(what) ((void)shim_context.what++)
-#define shim_leave(what) ((void)(assert(shim_context.what > 0), shim_context.what--))
-#define shim_check(what) assert(shim_context.what > 0)
-#define shim_may_sleep() assert(!shim_context.rcu && !shim_context.locks && !shim_context.bh)
+/* What this thread is inside of, and how often; counted only to be asserted. */
+enum shim_context { SHIM_BH, SHIM_LOCK, SHIM_RCU, SHIM_CONTEXTS };
+
+extern __thread int shim_depth[SHIM_CONTEXTS];
+
+#ifdef NDEBUG
+#define SHIM_COUNT 0
 #else
-#define shim_enter(what) ((void)0)
-#define shim_leave(what) ((void)0)
-#define shim_check(what) ((void)0)
-#define shim_may_sleep() ((void)0)
+#define SHIM_COUNT 1
 #endif
+
+static inline void shim_enter(enum shim_context c)
+{
+	shim_depth[c] += SHIM_COUNT;
+}
+
+static inline void shim_check(enum shim_context c)
+{
+	assert(shim_depth[c] > 0);
+	(void)c;
+}
+
+static inline void shim_leave(enum shim_context c)
+{
+	shim_check(c);
+	shim_depth[c] -= SHIM_COUNT;
+}
+
+static inline void shim_may_sleep(void)
+{
+	assert(!shim_depth[SHIM_BH] && !shim_depth[SHIM_LOCK] && !shim_depth[SHIM_RCU]);
+}
 
 /* Memory: what is in use, and when there is none */
 extern struct shim_memory {

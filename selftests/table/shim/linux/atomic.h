@@ -38,10 +38,15 @@ static inline void atomic_andnot(int bits, atomic_t *v)
 	__atomic_and_fetch(&v->counter, ~bits, __ATOMIC_RELAXED);
 }
 
+/* the compiler's own */
 #define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)
+/* the same */
 #define smp_store_release(p, value) __atomic_store_n(p, value, __ATOMIC_RELEASE)
+/* stronger than needed */
 #define smp_rmb() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+/* the same */
 #define smp_wmb() __atomic_thread_fence(__ATOMIC_RELEASE)
+/* no cheaper on any machine that counts here */
 #define smp_mb__after_atomic() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 #endif /* SHIM_LINUX_ATOMIC_H */

@@ -20,6 +20,6 @@
 	})
 #define min_t(type, a, b) min((type)(a), (type)(b))
 #define max_t(type, a, b) max((type)(a), (type)(b))
-#define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
+#define DIV_ROUND_UP(n, d) ((n) / (d) + ((n) % (d) ? 1 : 0))
 
 #endif /* SHIM_LINUX_KERNEL_H */

@@ -15,7 +15,7 @@ static inline void rcu_read_lock(void)
 {
 	unsigned long *passes = &shim_rcu[shim_cpu].passes;
 
-	shim_enter(rcu);
+	shim_enter(SHIM_RCU);
 	assert(!(*passes & 1)); /* does not nest */
 	__atomic_store_n(passes, *passes + 1, __ATOMIC_SEQ_CST);
 }
@@ -24,13 +24,13 @@ static inline void rcu_read_unlock(void)
 {
 	unsigned long *passes = &shim_rcu[shim_cpu].passes;
 
-	shim_leave(rcu);
+	shim_leave(SHIM_RCU);
 	__atomic_store_n(passes, *passes + 1, __ATOMIC_RELEASE);
 }
 
 #define rcu_dereference(p)                               \
 	({                                               \
-		shim_check(rcu);                         \
+		shim_check(SHIM_RCU);                    \
 		__atomic_load_n(&(p), __ATOMIC_ACQUIRE); \
 	})
 #define rcu_dereference_protected(p, held) \

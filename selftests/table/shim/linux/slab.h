@@ -10,7 +10,7 @@
 #define GFP_KERNEL 0x2u
 #define __GFP_NOWARN 0x4u
 
-#define struct_size(p, member, n) (sizeof(*(p)) + sizeof((p)->member[0]) * (size_t)(n))
+#define struct_size(p, member, n) offsetof(__typeof__(*(p)), member[n])
 
 static inline void *kvzalloc(size_t size, gfp_t gfp)
 {

@@ -19,16 +19,16 @@ static inline void spin_lock_init(spinlock_t *lock)
 
 static inline void spin_lock(spinlock_t *lock)
 {
-	shim_check(bh);
+	shim_check(SHIM_BH);
 	while (unlikely(__atomic_exchange_n(&lock->taken, 1, __ATOMIC_ACQUIRE)))
 		while (__atomic_load_n(&lock->taken, __ATOMIC_RELAXED))
 			sched_yield(); /* there may be more threads than processors */
-	shim_enter(locks);
+	shim_enter(SHIM_LOCK);
 }
 
 static inline void spin_unlock(spinlock_t *lock)
 {
-	shim_leave(locks);
+	shim_leave(SHIM_LOCK);
 	__atomic_store_n(&lock->taken, 0, __ATOMIC_RELEASE);
 }
 

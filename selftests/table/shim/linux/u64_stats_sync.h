@@ -13,7 +13,7 @@ typedef struct {
 } u64_stats_t;
 
 #define u64_stats_init(sync) ((void)(sync))
-#define u64_stats_update_begin(sync) shim_check(bh)
+#define u64_stats_update_begin(sync) ((void)(sync), shim_check(SHIM_BH))
 #define u64_stats_update_end(sync) ((void)(sync))
 #define u64_stats_fetch_begin(sync) ((void)(sync), 0)
 #define u64_stats_fetch_retry(sync, start) ((void)(sync), (void)(start), 0)
