@@ -127,14 +127,20 @@ interrupted()
 	finish
 	stop $FLOOD
 	note "$(grep -c NLM_F_DUMP_INTR "$trace") messages flagged," \
-		"$(grep -c '^sendto.*NLM_F_DUMP' "$trace") times asked for"
+		"$(asked) times asked for"
 }
 
 # retried - whether a dump was flagged, asked for once more, and ended well
 retried()
 {
 	strace -v -o "$trace" -e trace=sendto,recvmsg invspi -n "$GW" flow show >/dev/null || return
-	grep -q NLM_F_DUMP_INTR "$trace" && [ "$(grep -c '^sendto.*NLM_F_DUMP' "$trace")" -ge 2 ]
+	grep -q NLM_F_DUMP_INTR "$trace" && [ "$(asked)" -ge 2 ]
+}
+
+# NLM_F_DUMP, which not every strace knows by its name
+asked()
+{
+	grep -cE '^sendto.*(0x300|NLM_F_DUMP)' "$trace"
 }
 
 # Namespaces go with flows in them, a listener, a dump under way and packets coming.
