@@ -36,6 +36,14 @@ static struct conf *load(const char *data, char **err)
 	return conf_load(write_file(data, strlen(data)), err);
 }
 
+/* Of a connection's section, -1 if it has none. */
+static int mode_of(const struct conf *c, const char *conn)
+{
+	enum mode mode;
+
+	return conf_mode(c, conn, &mode) ? (int)mode : -1;
+}
+
 static void check_int(const char *name, const char *member, long long want, long long got)
 {
 	char what[96];
@@ -68,8 +76,7 @@ static void check_defaults(const char *name, const struct conf *c)
 	ktap_str("vici", NULL, c->vici);
 	ktap_str("control", "/run/invspid.sock", c->control);
 	ktap_str("state", "/var/lib/invspid", c->state);
-	ktap_int("mode of a connection not named", MODE_RECOVER, conf_mode(c, "gw"));
-	ktap_int("mode of no connection", MODE_RECOVER, conf_mode(c, NULL));
+	ktap_int("mode of a connection not named", -1, mode_of(c, "gw"));
 }
 
 /* Every key of the sample, with its comment sign taken away, is the default. */
@@ -161,10 +168,10 @@ static void test_values(void)
 	ktap_int("backoff_max_ms", 86400000, c->limits.backoff_max_ms);
 	ktap_int("quiet_ms keeps its default", 3000, c->limits.quiet_ms);
 	ktap_int("connections", 3, (long long)c->nconn);
-	ktap_int("mode of gw", MODE_OBSERVE, conf_mode(c, "gw"));
-	ktap_int("gw2 has the global mode", MODE_ADVISE, conf_mode(c, "gw2"));
-	ktap_int("an odd name", MODE_RECOVER, conf_mode(c, "a b \"c\" \xff"));
-	ktap_int("another connection", MODE_ADVISE, conf_mode(c, "other"));
+	ktap_int("mode of gw", MODE_OBSERVE, mode_of(c, "gw"));
+	ktap_int("gw2 has none of its own", -1, mode_of(c, "gw2"));
+	ktap_int("an odd name", MODE_RECOVER, mode_of(c, "a b \"c\" \xff"));
+	ktap_int("another connection", -1, mode_of(c, "other"));
 	for (key = conf_keys; key->name; key++)
 		if (!strcmp(key->name, "poll_ms"))
 			ktap_str("as text", "60000", conf_text(c, key, buf));

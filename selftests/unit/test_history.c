@@ -313,8 +313,6 @@ static void test_boot(void)
 
 	hist_daemon(h, 100, 5000, clock_ms);
 	sync_one(h, "net", 0xe1);
-	hist_hold_add(h, "gw", 3600, "reason");
-	hist_hold_add(h, "gw2", 0, NULL);
 	hist_close(h);
 	clock_ms = 5000;
 	wall += 120000;
@@ -322,6 +320,7 @@ static void test_boot(void)
 	ktap_end("machine went down", END_MACHINE_DOWN, end_of(h, 0xe1));
 	hist_lookup(h, 0xe1, ESP, &sa);
 	ktap_ok(sa.ended_at == LONG_AGO, "ended in an earlier boot");
+	ktap_int("by the wall clock when it was last alive, not now", wall - 120000, sa.ended_wall);
 	ktap_ok(sa.installed_at == LONG_AGO, "installed in an earlier boot");
 	ktap_ok(sa.last_alive == LONG_AGO, "last alive in an earlier boot");
 	ktap_int("should be up", 1, hist_should_be_up(h, "gw", NULL, NULL));
@@ -330,12 +329,6 @@ static void test_boot(void)
 	sync_one(h, "net", 0xe2);
 	hist_lookup(h, 0xe2, ESP, &sa);
 	ktap_int("installed in this boot", 5000, sa.installed_at);
-	ktap_ok(hist_held(h, "gw"), "hold survives a reboot");
-	wall += 3600000 - 120000 - 1;
-	ktap_ok(hist_held(h, "gw"), "hold of an earlier boot: by the wall clock");
-	wall++;
-	ktap_ok(!hist_held(h, "gw"), "hold of an earlier boot has ended");
-	ktap_ok(hist_held(h, "gw2"), "hold for ever");
 	hist_close(h);
 
 	/* Twice the same: rows of the first boot are not touched again. */
@@ -355,57 +348,18 @@ static void test_boot(void)
 	clock_ms = 1000000;
 }
 
-static void each_hold(void *arg, const struct hist_hold *hold)
-{
-	char *all = arg;
-
-	sprintf(all + strlen(all), "[%s|%s|%" PRId64 "]", hold->conn, hold->reason,
-		hold->until_wall ? hold->until_wall - hold->since_wall : 0);
-}
-
-static void test_holds(void)
-{
-	const char *dir = new_dir();
-	struct history *h = open_dir(dir);
-	char all[512] = "";
-
-	ktap_ok(!hist_held(h, "gw"), "no hold");
-	ktap_int("add", 0, hist_hold_add(h, "gw", 60, "a'b\"\xff"));
-	ktap_int("add for ever", 0, hist_hold_add(h, "'; --", 0, NULL));
-	ktap_ok(hist_held(h, "gw") && hist_held(h, "'; --"), "both hold");
-	ktap_ok(!hist_held(h, "other"), "another does not");
-	ktap_int("each", 2, hist_hold_each(h, each_hold, all));
-	ktap_str("each", "[gw|a'b\"\xff|60000]['; --||0]", all);
-	ktap_int("no name", -EINVAL, hist_hold_add(h, "", 0, NULL));
-	ktap_int("negative", -EINVAL, hist_hold_add(h, "gw", -1, NULL));
-	ktap_int("too long", -EINVAL, hist_hold_add(h, "gw", INT64_MAX, NULL));
-	ktap_int("delete", 0, hist_hold_del(h, "'; --"));
-	ktap_int("delete again", -ENOENT, hist_hold_del(h, "'; --"));
-	/* No flush: a hold is on disk when it was answered. */
-	hist_close(h);
-	h = open_dir(dir);
-	wall += 10 * 365 * 86400000ll;
-	ktap_ok(hist_held(h, "gw"), "a step of the wall clock ends no hold");
-	clock_ms += 59999;
-	ktap_ok(hist_held(h, "gw"), "1 ms before its end");
-	clock_ms++;
-	ktap_ok(!hist_held(h, "gw"), "at its end");
-	ktap_int("none left", 0, hist_hold_each(h, each_hold, all));
-	ktap_int("delete one that has ended", -ENOENT, hist_hold_del(h, "gw"));
-	ktap_int("all", 0, hist_hold_add(h, "all", 60, ""));
-	ktap_int("all, again", 0, hist_hold_add(h, "all", 600, "longer"));
-	ktap_ok(hist_held(h, "whatever"), "\"all\" holds everything");
-	all[0] = '\0';
-	hist_hold_each(h, each_hold, all);
-	ktap_str("the later one counts", "[all|longer|600000]", all);
-	hist_close(h);
-}
-
 int main(void)
 {
 	static const history_test tests[] = {
-		test_basics,   test_hostile,	       test_ends, test_corrections, test_daemon,
-		test_shutdown, test_healing_cut_short, test_boot, test_holds,	    NULL,
+		test_basics,
+		test_hostile,
+		test_ends,
+		test_corrections,
+		test_daemon,
+		test_shutdown,
+		test_healing_cut_short,
+		test_boot,
+		NULL,
 	};
 
 	return history_main(tests);

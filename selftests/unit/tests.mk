@@ -19,7 +19,7 @@ LIBS_test_ike_cause := libuv
 OBJS_test_ike_vici := $(IKE_VICI)
 LIBS_test_ike_vici := libuv
 
-HISTORY := $(patsubst %,invspid/%.o,history history_db history_hold history_prune \
+HISTORY := $(patsubst %,invspid/%.o,history history_db history_prune \
 	history_rows history_sa history_sync history_write decide)
 OBJS_test_history := $(HISTORY)
 LIBS_test_history := sqlite3
@@ -37,3 +37,6 @@ LIBS_test_xfrm_mirror := libuv
 
 OBJS_test_listing := invspid/listing.o
 LIBS_test_listing := libuv
+
+OBJS_test_settings := invspid/conf.o invspid/conf_file.o invspid/conf_keys.o invspid/settings.o invspid/mode.o invspid/decide.o
+LIBS_test_settings := jansson libconfuse libuv

@@ -53,19 +53,24 @@ const char *attempt_child(const char *child, enum grade grade)
 
 /**
  * recover_retry() - forget failures of a connection, or of all if @conn is NULL
+ *
+ * Return: how many there were.
  */
-void recover_retry(struct invspid *d, const char *conn)
+unsigned int recover_retry(struct invspid *d, const char *conn)
 {
 	struct attempt *a;
+	unsigned int n = 0;
 
 	for (a = d->attempts; a; a = a->next) {
 		if (conn && strcmp(a->conn, conn))
 			continue;
+		n += a->attempts || a->gave_up_at != LONG_AGO;
 		a->attempts = 0;
 		a->gave_up_at = LONG_AGO;
 		a->next_try = LONG_AGO;
 	}
 	look_soon(d, 0);
+	return n;
 }
 
 void attempt_begin(struct invspid *d, const char *conn, const char *child, enum grade grade)
@@ -90,6 +95,7 @@ void attempt_end(struct invspid *d, const char *conn, const char *child, enum gr
 
 	if (!a)
 		return;
+	a->outcome = outcome;
 	switch (outcome) {
 	case OUTCOME_HEALED:
 		a->attempts = 0;
@@ -104,8 +110,8 @@ void attempt_end(struct invspid *d, const char *conn, const char *child, enum gr
 		if (a->attempts < d->conf->limits.give_up)
 			break;
 		a->gave_up_at = now_ms();
-		log_err("ALERT: gave up on %s%s%s after %u attempts (%s); a change of its IKE_SA, an hour, or a restart of invspid ends that",
-			conn, child[0] ? "/" : "", child, a->attempts, grade_name(grade));
+		log_err("ALERT: gave up on %s%s%s after %u attempts (%s); a change of its IKE_SA, an hour, or `invspi peer retry %s' ends that",
+			conn, child[0] ? "/" : "", child, a->attempts, grade_name(grade), conn);
 	}
 }
 

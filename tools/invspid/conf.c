@@ -376,12 +376,15 @@ void conf_free(struct conf *c)
 	free(c);
 }
 
-enum mode conf_mode(const struct conf *c, const char *conn)
+bool conf_mode(const struct conf *c, const char *conn, enum mode *mode)
 {
 	size_t i;
 
-	for (i = 0; conn && i < c->nconn; i++)
-		if (c->conn[i].has_mode && !strcmp(c->conn[i].name, conn))
-			return c->conn[i].mode;
-	return c->mode;
+	for (i = 0; i < c->nconn; i++) {
+		if (c->conn[i].has_mode && !strcmp(c->conn[i].name, conn)) {
+			*mode = c->conn[i].mode;
+			return true;
+		}
+	}
+	return false;
 }

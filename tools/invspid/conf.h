@@ -30,6 +30,8 @@ struct conf {
 	int64_t initiate_delay_ms; /* 300: at most, at random */
 	int64_t initiate_timeout_ms; /* 5000 */
 	int64_t poll_ms; /* 30000: slow timer */
+	unsigned int history_days; /* 30 */
+	unsigned int history_mib; /* 64 */
 	struct conf_conn *conn;
 	size_t nconn;
 };
@@ -46,8 +48,8 @@ struct conf {
 struct conf *conf_load(const char *path, char **err);
 void conf_free(struct conf *c);
 
-/* Mode of a connection, the global one if it has none of its own. @conn may be NULL. */
-enum mode conf_mode(const struct conf *c, const char *conn);
+/* Mode of a connection's section; false if it has none. See also mode.h. */
+bool conf_mode(const struct conf *c, const char *conn, enum mode *mode);
 
 enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_MODE, CONF_LEVEL, CONF_MS, CONF_COUNT };
 

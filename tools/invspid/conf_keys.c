@@ -30,6 +30,10 @@ const char *const conf_levels[] = { "error", "warning", "notice", "info", "debug
 	{                                                                \
 #n, CONF_MS, offsetof(struct conf, n), lo, hi, def, NULL \
 	}
+#define COUNT(n, def, lo, hi)                                               \
+	{                                                                   \
+#n, CONF_COUNT, offsetof(struct conf, n), lo, hi, def, NULL \
+	}
 #define LIMIT_MS(n, def, lo, hi)                                                \
 	{                                                                       \
 #n, CONF_MS, offsetof(struct conf, limits.n), lo, hi, def, NULL \
@@ -52,6 +56,8 @@ const struct conf_key conf_keys[] = {
 	MS(initiate_delay_ms, 300, 0, 10 * SECOND),
 	MS(initiate_timeout_ms, 5000, 500, MINUTE),
 	MS(poll_ms, 30000, SECOND, HOUR),
+	COUNT(history_days, 30, 1, 3650),
+	COUNT(history_mib, 64, 1, 4096),
 	/* strongSwan keeps a rekeyed inbound SA for 5 s by default. */
 	LIMIT_MS(in_passing_ms, 6000, SECOND, 10 * MINUTE),
 	LIMIT_MS(in_progress_ms, 5000, 500, 10 * MINUTE),

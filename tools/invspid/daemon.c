@@ -331,6 +331,7 @@ static void on_sighup(uv_signal_t *sig, int signum)
 	conf_free(d->conf);
 	d->conf = conf;
 	log_level(conf->log_level);
+	hist_limits(d->hist, conf->history_days, conf->history_mib);
 	log_notice("configuration reloaded%s%s", d->conf_path ? " from " : "",
 		   d->conf_path ? d->conf_path : "");
 	look_for_new(d, 0);
@@ -404,6 +405,11 @@ int invspid_open(struct invspid *d)
 	d->hist = hist_open(dir, &err);
 	if (!d->hist)
 		goto fail;
+	hist_limits(d->hist, d->conf->history_days, d->conf->history_mib);
+	/* Behind the history's lock: one helper has the directory. */
+	d->settings = settings_open(dir, NULL);
+	if (!d->settings)
+		goto fail;
 	d->xfrm = xfrm_new(d->loop, &none, d, &err);
 	if (!d->xfrm)
 		goto fail;
@@ -464,6 +470,7 @@ void invspid_close(struct invspid *d)
 		xfrm_free(d->xfrm);
 	if (d->hist)
 		hist_close(d->hist);
+	settings_close(d->settings);
 	uv_walk(d->loop, close_handle, NULL);
 	uv_run(d->loop, UV_RUN_DEFAULT);
 	uv_loop_close(d->loop);

@@ -8,6 +8,7 @@
  *   listing.c   look-ups in the IKE daemon's listings
  *   recover.c   actions and their verification
  *   control.c   the control socket
+ *   settings.c  what the operator said at run time
  *
  * One thread runs all of it (the history has a writer of its own behind its
  * interface), so nothing here is locked. A look never assumes that it saw the
@@ -28,6 +29,7 @@
 #include "ike.h"
 #include "listing.h"
 #include "nl.h"
+#include "settings.h"
 #include "xfrm.h"
 
 #define NAME_LEN 128
@@ -70,6 +72,7 @@ struct tracked {
  * @removed: how many of those were removed since @removed_since
  * @unlisted_since: an initiation was begun then, and the daemon has listed no SA
  *	of it since; 0 if there is none such. See recover_resume()
+ * @outcome: of the last one that ended
  * @cause: the flow that it was begun for, @cause_child and @first_drop are its
  */
 struct attempt {
@@ -82,6 +85,7 @@ struct attempt {
 	int64_t gave_up_at;
 	bool brought_up;
 	unsigned int removed;
+	enum outcome outcome;
 	int64_t removed_since;
 	int64_t unlisted_since;
 	struct invspi_flow cause;
@@ -110,6 +114,7 @@ struct counters {
 	uint64_t looks, overruns, decisions[GRADE__COUNT];
 	uint64_t outcomes[OUTCOME_FAILED + 1];
 	uint64_t logs_suppressed;
+	uint64_t decided, decided_ns; /* flows, and the CPU time that they took */
 };
 
 /**
@@ -138,6 +143,7 @@ struct invspid {
 	struct xfrm *xfrm;
 	struct ike *ike;
 	struct history *hist;
+	struct settings *settings;
 	char daemon_why[256];
 	enum daemon_state ike_state;
 	pid_t ike_pid;
@@ -205,6 +211,7 @@ void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
 		   struct decide_state *st);
 void recover_start(struct invspid *d, const struct tracked *t);
 void recover_stop_all(struct invspid *d);
+bool recover_busy(const struct invspid *d, const char *conn);
 void recover_daemon_lost(struct invspid *d, bool in_order);
 void recover_resume(struct invspid *d);
 void recover_listed(struct invspid *d, const struct ike_listing *l);
@@ -219,7 +226,7 @@ void attempt_begin(struct invspid *d, const char *conn, const char *child, enum 
 void attempt_end(struct invspid *d, const char *conn, const char *child, enum grade grade,
 		 enum outcome outcome);
 void attempts_free(struct invspid *d);
-void recover_retry(struct invspid *d, const char *conn);
+unsigned int recover_retry(struct invspid *d, const char *conn);
 void recover_ike_down(struct invspid *d, const char *conn);
 
 /* control.c */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon.h"
+#include "mode.h"
 
 static const struct ike_conns *conns(const struct invspid *d)
 {
@@ -218,10 +219,11 @@ static void fill_conn(struct invspid *d, struct tracked *t)
 	}
 	ev->conn_loaded = conn;
 	ev->conn_dynamic = conn && conn->dynamic;
-	ev->mode = d->dry_run ? MODE_ADVISE : conf_mode(d->conf, t->conn[0] ? t->conn : NULL);
+	ev->mode =
+		mode_in_force(d->conf, d->settings, d->dry_run, t->conn[0] ? t->conn : NULL, NULL);
 	if (!ev->conn_known)
 		return;
-	ev->hold = hist_held(d->hist, t->conn);
+	ev->hold = settings_held(d->settings, t->conn);
 	if (t->child[0]) {
 		ev->by_hand = hist_by_hand(d->hist, t->conn, t->child);
 		ev->child_up = listing_child(d->listing[LISTING_LAST], t->conn, t->child);

@@ -40,6 +40,18 @@ int64_t hist_out(const struct history *h, int64_t t)
 	return t < h->meta.base ? LONG_AGO : t - h->meta.base;
 }
 
+/**
+ * hist_wall() - wall clock at a time of the history's clock, as far as we can tell
+ *
+ * Steps of the wall clock since then are not known.
+ */
+int64_t hist_wall(const struct history *h, int64_t t)
+{
+	if (t < h->meta.base)
+		return h->wall_before ? h->wall_before - (h->meta.base - 1 - t) : 0;
+	return h->env.wall_ms() - (hist_in(h, h->env.boot_ms()) - t);
+}
+
 /* ---- open and close ---- */
 
 static void read_boot_id(char *buf, size_t size)
@@ -76,6 +88,11 @@ static int make_dir(const char *dir)
 		return -errno;
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
+	if (st.st_uid && st.st_uid != geteuid()) {
+		log_err("history: %s belongs to user %u: run `chown %u %s`", dir,
+			(unsigned int)st.st_uid, (unsigned int)geteuid(), dir);
+		return -EPERM;
+	}
 	if (st.st_mode & 022)
 		log_warn("history: others may write to %s: run `chmod 700 %s`", dir, dir);
 	return 0;
@@ -174,6 +191,8 @@ static struct history *hist_alloc(const char *dir, const struct hist_env *env)
 	h->reaped_at = LONG_AGO;
 	h->heartbeat_at = LONG_AGO;
 	h->w.last = &h->w.first;
+	h->w.days = HIST_DAYS;
+	h->w.mib = HIST_MIB;
 	(void)!getrandom(&h->seed, sizeof(h->seed), GRND_NONBLOCK);
 	pthread_mutex_init(&h->w.lock, NULL);
 	pthread_condattr_init(&attr);
@@ -187,7 +206,6 @@ static struct history *hist_alloc(const char *dir, const struct hist_env *env)
 static void hist_free(struct history *h)
 {
 	db_close(h);
-	holds_free(h);
 	rows_free(h);
 	if (h->lock_fd >= 0)
 		close(h->lock_fd);
@@ -203,7 +221,6 @@ static void hist_free(struct history *h)
 /* What was loaded before the file turned out to be unusable must not count. */
 static void forget_all(struct history *h)
 {
-	holds_free(h);
 	rows_free(h);
 	memset(h->spi, 0, sizeof(h->spi));
 	memset(h->kid, 0, sizeof(h->kid));
@@ -289,6 +306,22 @@ const char *hist_error(struct history *h)
 	memcpy(h->error, h->w.error, sizeof(h->error));
 	pthread_mutex_unlock(&h->w.lock);
 	return h->error[0] ? h->error : NULL;
+}
+
+const char *hist_path(const struct history *h)
+{
+	return h->w.path;
+}
+
+void hist_limits(struct history *h, unsigned int days, unsigned int mib)
+{
+	pthread_mutex_lock(&h->w.lock);
+	h->w.days = days;
+	h->w.mib = mib;
+	h->w.new_limits = true;
+	pthread_mutex_unlock(&h->w.lock);
+	if (h->w.running)
+		write_meta(h);
 }
 
 /* ---- the daemon ---- */
@@ -412,6 +445,7 @@ static struct row *successor(struct history *h, const struct row *old, uint32_t 
 	sa.end = END_NONE;
 	sa.ended_at = 0;
 	sa.ended_wall = 0;
+	sa.installed_wall = hist_wall(h, sa.installed_at);
 	row = row_new(h, &sa);
 	if (!row || row_insert(h, row)) {
 		row_free(row);
@@ -557,5 +591,6 @@ void hist_action(struct history *h, const struct hist_action *a)
 	op->action.verdict = a->verdict ? hist_in(h, a->verdict) : 0;
 	op->action.acted = a->acted ? hist_in(h, a->acted) : 0;
 	op->action.first_new = a->first_new ? hist_in(h, a->first_new) : 0;
+	op->done = hist_in(h, h->env.boot_ms());
 	write_op(h, op, false);
 }

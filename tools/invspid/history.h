@@ -40,15 +40,10 @@ struct hist_sa {
 	const char *mode, *algs, *local_ts, *remote_ts;
 	uint32_t rekeyed_from, rekeyed_to; /* SPIs, 0 if none */
 	int64_t installed_at, last_alive;
+	int64_t installed_wall; /* Unix ms */
 	enum sa_end end;
 	int64_t ended_at; /* 0 while alive */
 	int64_t ended_wall; /* Unix ms */
-};
-
-struct hist_hold {
-	const char *conn; /* "all" for all */
-	const char *reason;
-	int64_t since_wall, until_wall; /* Unix ms; until 0 = for ever */
 };
 
 /**
@@ -72,8 +67,16 @@ void hist_close(struct history *h); /* flushes; NULL is fine */
 /* Waits until all is on disk or was tried; 0 or -errno. Else it takes up to 100 ms. */
 int hist_flush(struct history *h);
 
+/**
+ * hist_limits() - how much is kept; in effect with the next write
+ * @days: age, of the machine's uptime
+ * @mib: size of the file
+ */
+void hist_limits(struct history *h, unsigned int days, unsigned int mib);
+
 /* What keeps the history from the disk, NULL if nothing: the helper goes on. */
 const char *hist_error(struct history *h);
+const char *hist_path(const struct history *h); /* of the file */
 
 /**
  * hist_daemon() - a daemon was (re)connected
@@ -174,19 +177,5 @@ struct hist_action {
 };
 
 void hist_action(struct history *h, const struct hist_action *a);
-
-/**
- * hist_hold_add() - hold a connection, or "all"; replaces an earlier hold of it
- * @seconds: 0 = for ever
- *
- * In effect at once. Waits up to 2 s for the disk, since a hold must survive a
- * reboot. Return: 0; -EINVAL for no name or a bad time, -ENOSPC if there are
- * 10,000, -ENOMEM: no hold; other -errno: it holds, but could not be saved.
- */
-int hist_hold_add(struct history *h, const char *conn, int64_t seconds, const char *reason);
-int hist_hold_del(struct history *h, const char *conn); /* likewise; -ENOENT: there is none */
-bool hist_held(struct history *h, const char *conn); /* that one, or "all" */
-int hist_hold_each(struct history *h, void (*cb)(void *arg, const struct hist_hold *hold),
-		   void *arg);
 
 #endif

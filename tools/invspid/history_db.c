@@ -17,7 +17,7 @@
 #include "log.h"
 
 #define APPLICATION_ID 0x69767370 /* "ivsp": tells ours from other files of SQLite */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 static const char schema[] =
 	"BEGIN IMMEDIATE;"
@@ -27,27 +27,26 @@ static const char schema[] =
 	" remote BLOB, local_port INTEGER, remote_port INTEGER, encap INTEGER, reqid INTEGER,"
 	" if_id INTEGER, mark INTEGER, mark_mask INTEGER, mode TEXT, algs TEXT, local_ts TEXT,"
 	" remote_ts TEXT, rekeyed_from INTEGER, rekeyed_to INTEGER, installed INTEGER,"
-	" last_alive INTEGER, cause INTEGER NOT NULL, ended INTEGER, ended_wall INTEGER);"
+	" last_alive INTEGER, cause INTEGER NOT NULL, ended INTEGER, ended_wall INTEGER,"
+	" installed_wall INTEGER);"
 	"CREATE INDEX sa_spi ON sa (spi, proto, id);"
 	"CREATE INDEX sa_child ON sa (conn, child, ord);"
 	"CREATE INDEX sa_alive ON sa (cause) WHERE cause = 0;"
 	"CREATE TABLE action ("
 	" id INTEGER PRIMARY KEY, conn TEXT, child TEXT, spi INTEGER, src BLOB, grade TEXT,"
 	" action TEXT, outcome TEXT, first_drop INTEGER, verdict INTEGER, acted INTEGER,"
-	" first_new INTEGER, wall INTEGER);"
-	"CREATE TABLE hold ("
-	" conn TEXT PRIMARY KEY, reason TEXT, since INTEGER, until INTEGER, since_wall INTEGER,"
-	" until_wall INTEGER) WITHOUT ROWID;"
+	" first_new INTEGER, wall INTEGER, done INTEGER);"
+	"CREATE INDEX action_conn ON action (conn, id);"
 	"CREATE TABLE meta ("
 	" one INTEGER PRIMARY KEY CHECK (one = 1), boot_id TEXT, base INTEGER, last INTEGER,"
-	" last_alive INTEGER, daemon_pid INTEGER, daemon_start INTEGER);"
-	"INSERT INTO meta VALUES (1, '', 0, 0, 0, 0, 0);"
+	" last_alive INTEGER, daemon_pid INTEGER, daemon_start INTEGER, last_wall INTEGER);"
+	"INSERT INTO meta VALUES (1, '', 0, 0, 0, 0, 0, 0);"
 	"PRAGMA application_id = 1769370480;"
-	"PRAGMA user_version = 1;"
+	"PRAGMA user_version = 2;"
 	"COMMIT";
 
 _Static_assert(APPLICATION_ID == 1769370480, "as in the schema");
-_Static_assert(SCHEMA_VERSION == 1, "as in the schema");
+_Static_assert(SCHEMA_VERSION == 2, "as in the schema");
 
 int db_errno(int code)
 {
@@ -126,11 +125,9 @@ static bool has_tables(sqlite3 *db)
 {
 	static const char sql[] =
 		"SELECT " SA_COLUMNS " FROM sa LIMIT 0;"
-		"SELECT conn, child, spi, src, grade, action, outcome, first_drop, verdict,"
-		" acted, first_new, wall FROM action LIMIT 0;"
-		"SELECT conn, reason, since, until, since_wall, until_wall FROM hold LIMIT 0;"
-		"SELECT boot_id, base, last, last_alive, daemon_pid, daemon_start FROM meta"
-		" LIMIT 0";
+		"SELECT " ACTION_COLUMNS " FROM action LIMIT 0;"
+		"SELECT boot_id, base, last, last_alive, daemon_pid, daemon_start, last_wall"
+		" FROM meta LIMIT 0";
 
 	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
@@ -144,8 +141,7 @@ static int set_up(sqlite3 *db, const char **why)
 	/* FULL: an end by the operator must survive a power loss. */
 	rc = sqlite3_exec(db,
 			  "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-			  "PRAGMA journal_size_limit = 4194304;"
-			  "PRAGMA max_page_count = 16384",
+			  "PRAGMA journal_size_limit = 4194304",
 			  NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
 		return db_errno(rc);
@@ -202,8 +198,13 @@ static int create_file(const char *path)
 		return -errno;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		ret = -EINVAL;
+	else if (st.st_uid != geteuid())
+		ret = -EPERM;
 	else if (st.st_mode & 077)
 		fchmod(fd, 0600);
+	if (ret == -EPERM)
+		log_err("history: %s belongs to user %u: run `chown %u %s`", path,
+			(unsigned int)st.st_uid, (unsigned int)geteuid(), path);
 	close(fd);
 	return ret;
 }
@@ -245,7 +246,7 @@ static int load_meta(struct history *h, sqlite3 *db)
 
 	rc = sqlite3_prepare_v2(db,
 				"SELECT boot_id, base, last, last_alive, daemon_pid,"
-				" daemon_start FROM meta",
+				" daemon_start, last_wall FROM meta",
 				-1, &stmt, NULL);
 	if (rc != SQLITE_OK)
 		return db_errno(rc);
@@ -258,6 +259,7 @@ static int load_meta(struct history *h, sqlite3 *db)
 		m->last_alive = sqlite3_column_int64(stmt, 3);
 		m->daemon_pid = sqlite3_column_int64(stmt, 4);
 		m->daemon_start = sqlite3_column_int64(stmt, 5);
+		m->last_wall = sqlite3_column_int64(stmt, 6);
 	}
 	sqlite3_finalize(stmt);
 	if (rc != SQLITE_ROW)
@@ -266,6 +268,7 @@ static int load_meta(struct history *h, sqlite3 *db)
 	if (boot[0] && !strcmp(boot, m->boot_id))
 		return 0;
 	m->base = m->last + 1;
+	h->wall_before = m->last_wall;
 	m->daemon_pid = 0;
 	m->daemon_start = 0;
 	snprintf(m->boot_id, sizeof(m->boot_id), "%s", boot);
@@ -306,31 +309,6 @@ static int load_rows(struct history *h, sqlite3 *db, const char *sql)
 	return db_errno(rc);
 }
 
-static int load_holds(struct history *h, sqlite3 *db)
-{
-	struct hold hold;
-	sqlite3_stmt *stmt;
-	int rc, ret = 0;
-
-	rc = sqlite3_prepare_v2(db,
-				"SELECT conn, reason, since, until, since_wall, until_wall"
-				" FROM hold",
-				-1, &stmt, NULL);
-	if (rc != SQLITE_OK)
-		return db_errno(rc);
-	while (!ret && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		hold.conn = (char *)(uintptr_t)sqlite3_column_text(stmt, 0);
-		hold.reason = (char *)(uintptr_t)sqlite3_column_text(stmt, 1);
-		hold.since = sqlite3_column_int64(stmt, 2);
-		hold.until = sqlite3_column_int64(stmt, 3);
-		hold.since_wall = sqlite3_column_int64(stmt, 4);
-		hold.until_wall = sqlite3_column_int64(stmt, 5);
-		ret = hold_load(h, &hold);
-	}
-	sqlite3_finalize(stmt);
-	return ret ? ret : db_errno(rc);
-}
-
 static int load_spis(struct history *h, sqlite3 *db)
 {
 	sqlite3_stmt *stmt;
@@ -369,8 +347,6 @@ static int load(struct history *h, sqlite3 *db)
 				"WITH newest AS (SELECT conn, child, max(ord) AS ord FROM sa"
 				" GROUP BY conn, child) SELECT " SA_COLUMNS " FROM newest"
 				" JOIN sa USING (conn, child, ord) WHERE cause <> 0 ORDER BY ord");
-	if (!ret)
-		ret = load_holds(h, db);
 	if (!ret)
 		ret = load_spis(h, db);
 	return ret;

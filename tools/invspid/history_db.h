@@ -10,8 +10,11 @@
 	"id, ord, spi, proto, conn, child, local_id, remote_id, local, remote, "      \
 	"local_port, remote_port, encap, reqid, if_id, mark, mark_mask, mode, algs, " \
 	"local_ts, remote_ts, rekeyed_from, rekeyed_to, installed, last_alive, "      \
-	"cause, ended, ended_wall"
-#define SA_COLUMN_COUNT 28
+	"cause, ended, ended_wall, installed_wall"
+#define SA_COLUMN_COUNT 29
+#define ACTION_COLUMNS                                                         \
+	"conn, child, spi, src, grade, action, outcome, first_drop, verdict, " \
+	"acted, first_new, wall, done"
 
 void sa_bind(sqlite3_stmt *stmt, const struct hist_sa *sa, int64_t ord);
 /* Strings are the statement's, until its next step. */

@@ -4,7 +4,6 @@
  *
  *   history.c        the interface: what is taken in and given out
  *   history_rows.c   rows in memory: alive, not yet written, newest of a child
- *   history_hold.c   holds
  *   history_db.c     the file: open, check, load, look up
  *   history_write.c  queue and writer thread
  *   history_prune.c  quota, age and size, in the writer thread
@@ -28,8 +27,10 @@
 #include "history.h"
 
 #define HIST_QUOTA 4096 /* rows of one connection */
-#define HIST_AGE_MS (30LL * 86400 * 1000)
-#define HIST_SIZE (64LL << 20)
+#define HIST_ACTIONS 1000 /* actions of one connection, ten times that in all */
+#define HIST_DAYS 30
+#define HIST_MIB 64
+#define HIST_PAGE 4096
 #define HIST_MEMORY_ROWS 16384 /* ended rows, if there is no file */
 #define HIST_QUEUE_MAX 65536
 #define HIST_ORD_ALIVE (INT64_MAX / 2) /* + id: newer than all that have ended */
@@ -81,13 +82,7 @@ struct kid {
 	struct row *alive, *last_ended;
 };
 
-struct hold {
-	char *conn, *reason;
-	int64_t since, until; /* history's clock; until 0 = for ever */
-	int64_t since_wall, until_wall;
-};
-
-enum op_type { OP_ROW, OP_ACTION, OP_HOLD_ADD, OP_HOLD_DEL };
+enum op_type { OP_ROW, OP_ACTION };
 
 struct op {
 	struct op *next;
@@ -97,7 +92,7 @@ struct op {
 	int64_t ord;
 	struct hist_sa sa;
 	struct hist_action action;
-	struct hold hold;
+	int64_t done; /* the action's end, history's clock */
 	char *strings; /* all strings of the above */
 };
 
@@ -106,6 +101,7 @@ struct hist_meta {
 	char boot_id[64];
 	int64_t base; /* of this boot */
 	int64_t last; /* history's clock when last written */
+	int64_t last_wall; /* wall clock then, Unix ms */
 	int64_t last_alive; /* when the daemon was last seen alive */
 	int64_t daemon_pid, daemon_start;
 };
@@ -121,6 +117,7 @@ struct hist_meta {
  * @done: ops that are on disk, to be taken back by the caller's thread
  * @queued, @written: ops ever, for hist_flush()
  * @fails: failed transactions ever
+ * @days, @mib: limits; @new_limits: the file does not know of them yet
  */
 struct writer {
 	pthread_t thread;
@@ -138,6 +135,8 @@ struct writer {
 	uint64_t batch_no, queued, written, fails, dropped;
 	bool urgent, stop, meta_dirty, flag;
 	struct hist_meta meta;
+	unsigned int days, mib;
+	bool new_limits;
 	int error_code;
 	char error[256];
 };
@@ -155,6 +154,7 @@ struct history {
 	sqlite3_stmt *by_spi;
 	struct row *scratch; /* what the last look-up on disk found */
 	struct hist_meta meta;
+	int64_t wall_before; /* at the end of the last boot, meta.base - 1 */
 	int64_t next_id, ord;
 	uint32_t seed;
 	struct row *spi[HIST_BUCKETS];
@@ -163,8 +163,6 @@ struct history {
 	unsigned int nended;
 	int64_t reaped_at, heartbeat_at;
 	uint64_t syncs;
-	struct hold *hold;
-	size_t nhold;
 	struct {
 		uint32_t old, new;
 		uint8_t proto;
@@ -177,6 +175,7 @@ struct history {
 struct history *hist_open_env(const char *dir, const struct hist_env *env, char **err);
 int64_t hist_in(const struct history *h, int64_t boot_ms);
 int64_t hist_out(const struct history *h, int64_t t);
+int64_t hist_wall(const struct history *h, int64_t t);
 
 /* history_rows.c */
 struct row *row_new(struct history *h, const struct hist_sa *sa); /* NULL: no memory */
@@ -212,11 +211,8 @@ int write_wait(struct history *h, int64_t ms);
 void writer_error(struct writer *w, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* history_prune.c */
+/* history_prune.c: @now on the history's clock, @full: the file could not grow */
 int prune(struct writer *w, int64_t now, bool full);
-
-/* history_hold.c */
-int hold_load(struct history *h, const struct hold *hold);
-void holds_free(struct history *h);
+int limit_size(struct writer *w);
 
 #endif

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the file forgets: beyond the quota of a connection, after HIST_AGE_MS of
+ * What the file forgets: beyond the quota of a connection, after some days of
  * uptime, and when the file grows too large. Never a row that is alive; by
  * quota and size never the newest of a child, since that one says whether the
  * child should be up. Runs in the writer thread.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "history_db.h"
 
 #define SIZE_LOW_PERCENT 75
-#define ACTIONS 10000
+#define DAY_MS 86400000LL
 
 static int run(sqlite3 *db, const char *sql, int64_t a, int64_t b)
 {
@@ -44,11 +47,41 @@ static int64_t ask(sqlite3 *db, const char *sql)
 	" cause <> 0 AND ord < (SELECT max(ord) FROM sa AS n" \
 	"  WHERE n.conn = sa.conn AND n.child = sa.child)"
 
-static bool too_large(sqlite3 *db)
+/* All rows of a connection but the newest ?1. */
+#define OVER_QUOTA(table)                                                               \
+	"DELETE FROM " table " WHERE id IN (SELECT id FROM (SELECT id, row_number()"    \
+	" OVER (PARTITION BY conn ORDER BY id DESC) AS nr FROM " table " WHERE conn IN" \
+	" (SELECT conn FROM " table " GROUP BY conn HAVING count(*) > ?1)) WHERE nr > ?1)"
+
+static void get_limits(struct writer *w, int64_t *age_ms, int64_t *pages)
+{
+	pthread_mutex_lock(&w->lock);
+	*age_ms = w->days * DAY_MS;
+	*pages = (int64_t)w->mib * (1 << 20) / HIST_PAGE;
+	w->new_limits = false;
+	pthread_mutex_unlock(&w->lock);
+}
+
+/**
+ * limit_size() - have the file obey hist_limits(): it fails as on a full disk
+ *
+ * Return: an SQLite code.
+ */
+int limit_size(struct writer *w)
+{
+	int64_t age_ms, pages;
+	char sql[64];
+
+	get_limits(w, &age_ms, &pages);
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count = %" PRId64, pages);
+	return sqlite3_exec(w->db, sql, NULL, NULL, NULL);
+}
+
+static bool too_large(sqlite3 *db, int64_t pages)
 {
 	int64_t used = ask(db, "PRAGMA page_count") - ask(db, "PRAGMA freelist_count");
 
-	return used * ask(db, "PRAGMA page_size") > HIST_SIZE / 100 * SIZE_LOW_PERCENT;
+	return used > pages / 100 * SIZE_LOW_PERCENT;
 }
 
 /**
@@ -60,24 +93,24 @@ static bool too_large(sqlite3 *db)
  */
 int prune(struct writer *w, int64_t now, bool full)
 {
+	int64_t age_ms, pages;
 	sqlite3 *db = w->db;
 	int rc;
 
+	get_limits(w, &age_ms, &pages);
 	rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = run(db, "DELETE FROM sa WHERE cause <> 0 AND ended < ?1", now - HIST_AGE_MS,
-			 0);
+		rc = run(db, "DELETE FROM sa WHERE cause <> 0 AND ended < ?1", now - age_ms, 0);
 	if (rc == SQLITE_OK)
-		rc = run(db,
-			 "DELETE FROM sa WHERE id IN (SELECT id FROM (SELECT id, row_number()"
-			 " OVER (PARTITION BY conn ORDER BY id DESC) AS nr FROM sa WHERE conn IN"
-			 " (SELECT conn FROM sa GROUP BY conn HAVING count(*) > ?1)) WHERE nr > ?1)"
-			 " AND" NOT_NEWEST,
-			 HIST_QUOTA, 0);
+		rc = run(db, "DELETE FROM action WHERE done < ?1", now - age_ms, 0);
+	if (rc == SQLITE_OK)
+		rc = run(db, OVER_QUOTA("sa") " AND" NOT_NEWEST, HIST_QUOTA, 0);
+	if (rc == SQLITE_OK)
+		rc = run(db, OVER_QUOTA("action"), HIST_ACTIONS, 0);
 	if (rc == SQLITE_OK)
 		rc = run(db, "DELETE FROM action WHERE id <= (SELECT max(id) FROM action) - ?1",
-			 ACTIONS, 0);
-	if (rc == SQLITE_OK && (full || too_large(db)))
+			 10 * HIST_ACTIONS, 0);
+	if (rc == SQLITE_OK && (full || too_large(db, pages)))
 		rc = run(db,
 			 "DELETE FROM sa WHERE id IN (SELECT id FROM sa WHERE" NOT_NEWEST
 			 " ORDER BY id LIMIT (SELECT count(*) / 10 + 1 FROM sa))",

@@ -226,7 +226,7 @@ void row_end(struct history *h, struct row *row, enum sa_end end, int64_t at)
 	if (row->sa.end == END_NONE) {
 		unlink_alive(row);
 		row->sa.ended_at = at;
-		row->sa.ended_wall = h->env.wall_ms();
+		row->sa.ended_wall = hist_wall(h, at);
 		row->ord = ++h->ord;
 		row->sa.end = end;
 		link_ended(h, row);

@@ -72,7 +72,8 @@ void sa_bind(sqlite3_stmt *stmt, const struct hist_sa *sa, int64_t ord)
 	sqlite3_bind_int64(stmt, at++, sa->last_alive);
 	sqlite3_bind_int(stmt, at++, (int)sa->end);
 	sqlite3_bind_int64(stmt, at++, sa->ended_at);
-	sqlite3_bind_int64(stmt, at, sa->ended_wall);
+	sqlite3_bind_int64(stmt, at++, sa->ended_wall);
+	sqlite3_bind_int64(stmt, at, sa->installed_wall);
 }
 
 void sa_read(sqlite3_stmt *stmt, struct hist_sa *sa, int64_t *ord)
@@ -109,5 +110,6 @@ void sa_read(sqlite3_stmt *stmt, struct hist_sa *sa, int64_t *ord)
 	/* A cause that this version does not know is at least an end. */
 	sa->end = end >= 0 && end < END__COUNT ? (enum sa_end)end : END_UNSEEN;
 	sa->ended_at = sqlite3_column_int64(stmt, at++);
-	sa->ended_wall = sqlite3_column_int64(stmt, at);
+	sa->ended_wall = sqlite3_column_int64(stmt, at++);
+	sa->installed_wall = sqlite3_column_int64(stmt, at);
 }

@@ -76,6 +76,7 @@ static void refresh(struct history *h, struct row *row, struct hist_sa *sa, int6
 	sa->rekeyed_from = row->sa.rekeyed_from;
 	sa->rekeyed_to = row->sa.rekeyed_to;
 	sa->installed_at = row->sa.installed_at;
+	sa->installed_wall = row->sa.installed_wall;
 	sa->last_alive = row->sa.last_alive;
 	sa->end = row->sa.end;
 	sa->ended_at = row->sa.ended_at;
@@ -93,6 +94,7 @@ static void add(struct history *h, struct hist_sa *sa, int64_t now)
 		if (h->lineage[i].new == sa->spi && h->lineage[i].proto == sa->proto)
 			sa->rekeyed_from = h->lineage[i].old;
 	sa->last_alive = hist_in(h, now);
+	sa->installed_wall = hist_wall(h, sa->installed_at);
 	row = row_new(h, sa);
 	if (!row || row_insert(h, row)) {
 		row_free(row);

@@ -22,23 +22,19 @@
 #define RETRY_MS 2000
 #define PRUNE_EVERY 256 /* new rows */
 
-enum { ST_ROW, ST_ACTION, ST_HOLD_ADD, ST_HOLD_DEL, ST_META };
+enum { ST_ROW, ST_ACTION, ST_META };
 
 static const char *const statements[] = {
 	[ST_ROW] = "INSERT OR REPLACE INTO sa (" SA_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
 		   " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,"
-		   " ?24, ?25, ?26, ?27, ?28)",
-	[ST_ACTION] = "INSERT INTO action (conn, child, spi, src, grade, action, outcome,"
-		      " first_drop, verdict, acted, first_new, wall)"
-		      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-	[ST_HOLD_ADD] = "INSERT OR REPLACE INTO hold (conn, reason, since, until, since_wall,"
-			" until_wall) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-	[ST_HOLD_DEL] = "DELETE FROM hold WHERE conn = ?1",
+		   " ?24, ?25, ?26, ?27, ?28, ?29)",
+	[ST_ACTION] = "INSERT INTO action (" ACTION_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
+		      " ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[ST_META] = "UPDATE meta SET boot_id = ?1, base = ?2, last = ?3, last_alive = ?4,"
-		    " daemon_pid = ?5, daemon_start = ?6",
+		    " daemon_pid = ?5, daemon_start = ?6, last_wall = ?7",
 };
 
-_Static_assert(SA_COLUMN_COUNT == 28, "as in the statement");
+_Static_assert(SA_COLUMN_COUNT == 29, "as in the statement");
 
 /* ---- errors ---- */
 
@@ -78,7 +74,7 @@ static void set_flag(struct writer *w, bool flag)
 
 /* ---- the thread: one transaction ---- */
 
-static void bind_action(sqlite3_stmt *stmt, const struct hist_action *a)
+static void bind_action(sqlite3_stmt *stmt, const struct hist_action *a, int64_t done)
 {
 	int len = a->src.family == AF_INET ? 4 : a->src.family == AF_INET6 ? 16 : 0;
 
@@ -94,16 +90,7 @@ static void bind_action(sqlite3_stmt *stmt, const struct hist_action *a)
 	sqlite3_bind_int64(stmt, 10, a->acted);
 	sqlite3_bind_int64(stmt, 11, a->first_new);
 	sqlite3_bind_int64(stmt, 12, a->wall);
-}
-
-static void bind_hold(sqlite3_stmt *stmt, const struct hold *hold)
-{
-	bind_text(stmt, 1, hold->conn);
-	bind_text(stmt, 2, hold->reason);
-	sqlite3_bind_int64(stmt, 3, hold->since);
-	sqlite3_bind_int64(stmt, 4, hold->until);
-	sqlite3_bind_int64(stmt, 5, hold->since_wall);
-	sqlite3_bind_int64(stmt, 6, hold->until_wall);
+	sqlite3_bind_int64(stmt, 13, done);
 }
 
 static int run(sqlite3_stmt *stmt)
@@ -123,14 +110,8 @@ static int write_one(struct writer *w, const struct op *op)
 		w->since_prune += op->fresh;
 		return run(w->stmt[ST_ROW]);
 	case OP_ACTION:
-		bind_action(w->stmt[ST_ACTION], &op->action);
+		bind_action(w->stmt[ST_ACTION], &op->action, op->done);
 		return run(w->stmt[ST_ACTION]);
-	case OP_HOLD_ADD:
-		bind_hold(w->stmt[ST_HOLD_ADD], &op->hold);
-		return run(w->stmt[ST_HOLD_ADD]);
-	case OP_HOLD_DEL:
-		bind_text(w->stmt[ST_HOLD_DEL], 1, op->hold.conn);
-		return run(w->stmt[ST_HOLD_DEL]);
 	}
 	return SQLITE_MISUSE;
 }
@@ -145,6 +126,7 @@ static int write_meta_row(struct writer *w, const struct hist_meta *m)
 	sqlite3_bind_int64(stmt, 4, m->last_alive);
 	sqlite3_bind_int64(stmt, 5, m->daemon_pid);
 	sqlite3_bind_int64(stmt, 6, m->daemon_start);
+	sqlite3_bind_int64(stmt, 7, m->last_wall);
 	return run(stmt);
 }
 
@@ -237,13 +219,20 @@ static void give_back(struct writer *w, struct op *batch, struct op **tail)
 	pthread_cond_broadcast(&w->wrote);
 }
 
+/* Smaller than the file is, and the next prune makes room in it. */
+static void limits(struct writer *w)
+{
+	limit_size(w);
+	w->since_prune = PRUNE_EVERY;
+}
+
 static void *writer_main(void *arg)
 {
 	struct writer *w = arg;
 	struct op *batch = NULL, **tail = &batch;
 	char text[sizeof(w->error)];
 	struct hist_meta meta;
-	bool stop;
+	bool stop, changed;
 	int ret;
 
 	pthread_mutex_lock(&w->lock);
@@ -254,8 +243,11 @@ static void *writer_main(void *arg)
 		stop = w->stop;
 		tail = take_queue(w, tail);
 		meta = w->meta;
+		changed = w->new_limits;
 		pthread_mutex_unlock(&w->lock);
 
+		if (changed)
+			limits(w);
 		ret = write_batch(w, batch, &meta, text, sizeof(text));
 		set_flag(w, ret);
 
@@ -296,6 +288,7 @@ int writer_prepare(struct history *h)
 		if (rc != SQLITE_OK)
 			return db_errno(rc);
 	}
+	limit_size(w);
 	w->meta = h->meta;
 	w->since_prune = PRUNE_EVERY;
 	w->open = true;
@@ -319,10 +312,6 @@ int writer_start(struct history *h)
 
 static void op_free(struct op *op)
 {
-	if (op->type == OP_HOLD_ADD || op->type == OP_HOLD_DEL) {
-		free(op->hold.conn);
-		free(op->hold.reason);
-	}
 	free(op->strings);
 	free(op);
 }
@@ -464,6 +453,7 @@ void write_meta(struct history *h)
 {
 	struct writer *w = &h->w;
 
+	h->meta.last_wall = h->meta.last ? hist_wall(h, h->meta.last) : 0;
 	pthread_mutex_lock(&w->lock);
 	w->meta = h->meta;
 	w->meta_dirty = true;

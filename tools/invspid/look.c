@@ -48,12 +48,17 @@ struct look {
 static void look_start(struct invspid *d);
 
 /* Not the clock: on a busy machine that would make us slow without need. */
-static int64_t cpu_us(void)
+static int64_t cpu_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int64_t cpu_us(void)
+{
+	return cpu_ns() / 1000;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -468,6 +473,7 @@ static bool is_active(const struct invspid *d, const struct tracked *t, int64_t 
 static void decide_flow(struct invspid *d, struct tracked *t, int64_t now, int64_t *next)
 {
 	struct decide_state st = { .gave_up_at = LONG_AGO };
+	int64_t begun = cpu_ns();
 	enum grade grade;
 
 	t->active = true;
@@ -487,6 +493,8 @@ static void decide_flow(struct invspid *d, struct tracked *t, int64_t now, int64
 	grade = grade_flow(&t->ev, &d->conf->limits, now, NULL);
 	recover_state(d, t, grade, &st);
 	t->dec = decide(&t->ev, &st, &d->conf->limits, now);
+	d->count.decided++;
+	d->count.decided_ns += (uint64_t)(cpu_ns() - begun);
 	tell(d, t, now);
 	if (t->dec.action == ACTION_REKEY || t->dec.action == ACTION_INITIATE)
 		recover_start(d, t);

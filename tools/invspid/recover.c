@@ -18,6 +18,7 @@
 #include "daemon.h"
 #include "fmt.h"
 #include "log.h"
+#include "mode.h"
 #include "recover_int.h"
 
 #define VERIFY_POLL_MS 100
@@ -352,9 +353,10 @@ void recover_resume(struct invspid *d)
 	for (a = d->attempts; a; a = a->next) {
 		if (!a->unlisted_since || is_busy(d, a->conn, "", a->grade))
 			continue;
-		if (now - a->unlisted_since > RESUME_MS || d->stopped || d->dry_run ||
-		    a->gave_up_at != LONG_AGO || hist_held(d->hist, a->conn) ||
-		    conf_mode(d->conf, a->conn) != MODE_RECOVER) {
+		if (now - a->unlisted_since > RESUME_MS || d->stopped ||
+		    a->gave_up_at != LONG_AGO || settings_held(d->settings, a->conn) ||
+		    mode_in_force(d->conf, d->settings, d->dry_run, a->conn, NULL) !=
+			    MODE_RECOVER) {
 			a->unlisted_since = 0;
 			continue;
 		}
@@ -367,6 +369,19 @@ void recover_resume(struct invspid *d)
 			   action_name(r->action), r->conn);
 		recovery_initiate(r);
 	}
+}
+
+/**
+ * recover_busy() - is an action for a connection under way
+ */
+bool recover_busy(const struct invspid *d, const char *conn)
+{
+	const struct recovery *r;
+
+	for (r = d->recoveries; r; r = r->next)
+		if (!r->done && !strcmp(r->conn, conn))
+			return true;
+	return false;
 }
 
 /**

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `invspi explain': evidence, grade, action, and what blocks it. */
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control_int.h"
+#include "parse.h"
+
+#define EXPLAIN_MAX 256
+
+static const char *presence_name(enum presence p)
+{
+	return p == PRESENCE_THERE ? "there" : p == PRESENCE_ABSENT ? "absent" : "unknown";
+}
+
+static json_t *evidence_json(const struct evidence *ev)
+{
+#define BOOL(member)                                       \
+	{                                                  \
+#member, offsetof(struct evidence, member) \
+	}
+	static const struct {
+		const char *name;
+		size_t offset;
+	} bools[] = {
+		BOOL(desync),	      BOOL(dst_local),	BOOL(sa_here),
+		BOOL(sa_elsewhere),   BOOL(sa_larval),	BOOL(sa_seen_leaving),
+		BOOL(other_keyer),    BOOL(conn_known), BOOL(conn_loaded),
+		BOOL(conn_dynamic),   BOOL(hist_known), BOOL(hist_addr_same),
+		BOOL(hist_port_same), BOOL(child_up),	BOOL(hold),
+		BOOL(by_hand),
+	};
+#undef BOOL
+	json_t *j = json_object();
+	size_t i;
+
+	json_object_set_new(j, "mode", json_string(mode_name(ev->mode)));
+	json_object_set_new(j, "daemon", json_string(daemon_state_name(ev->daemon)));
+	json_object_set_new(j, "inbound", json_string(presence_name(ev->inbound)));
+	json_object_set_new(j, "ike_sa", json_string(presence_name(ev->ike_sa)));
+	json_object_set_new(j, "task", json_boolean(ev->task_since != INT64_MAX));
+	json_object_set_new(j, "children_down", json_integer(ev->children_down));
+	json_object_set_new(j, "hist_end",
+			    ev->hist_known ? json_string(end_name(ev->hist_end)) : json_null());
+	for (i = 0; i < sizeof(bools) / sizeof(*bools); i++)
+		json_object_set_new(
+			j, bools[i].name,
+			json_boolean(*(const bool *)((const char *)ev + bools[i].offset)));
+	return j;
+}
+
+/* A text that is static, or null. */
+static json_t *json_or_null(const char *s)
+{
+	return s ? json_string(s) : json_null();
+}
+
+json_t *explain_flow(const struct tracked *t, const struct decision *dec)
+{
+	const struct invspi_flow *f = &t->flow;
+	json_t *j = json_object();
+	char spi[16];
+
+	snprintf(spi, sizeof(spi), "0x%08" PRIx32, f->spi);
+	json_object_set_new(j, "src", json_addr(f->family, f->src.b));
+	json_object_set_new(j, "dst", json_addr(f->family, f->dst.b));
+	json_object_set_new(j, "proto", json_string(invspi_proto_name(f->proto)));
+	json_object_set_new(j, "spi", json_string(spi));
+	json_object_set_new(j, "packets", json_integer((json_int_t)f->packets));
+	json_object_set_new(j, "conn", json_text(t->conn));
+	json_object_set_new(j, "child", json_text(t->child));
+	json_object_set_new(j, "grade", json_string(grade_name(dec->grade)));
+	json_object_set_new(j, "action", json_string(action_name(dec->action)));
+	json_object_set_new(j, "wanted", json_string(action_name(dec->wanted)));
+	json_object_set_new(j, "why", json_string(dec->why ? dec->why : ""));
+	json_object_set_new(j, "blocked", json_or_null(dec->blocked));
+	json_object_set_new(j, "evidence", evidence_json(&t->ev));
+	return j;
+}
+
+/**
+ * struct selector - which flows explain is about
+ */
+struct selector {
+	bool has_src, has_dst, has_spi;
+	struct invspi_prefix src, dst;
+	uint32_t spi;
+	uint8_t proto;
+};
+
+static bool in_prefix(const struct invspi_prefix *p, int family, const uint8_t *addr)
+{
+	unsigned int bytes = p->plen / 8, bits = p->plen % 8;
+
+	if (p->family != family || memcmp(p->addr.b, addr, bytes))
+		return false;
+	return !bits || !((p->addr.b[bytes] ^ addr[bytes]) >> (8 - bits));
+}
+
+static bool selected(const struct selector *s, const struct invspi_flow *f)
+{
+	return (!s->has_src || in_prefix(&s->src, f->family, f->src.b)) &&
+	       (!s->has_dst || in_prefix(&s->dst, f->family, f->dst.b)) &&
+	       (!s->has_spi || s->spi == f->spi) && (!s->proto || s->proto == f->proto);
+}
+
+static int get_selector(struct client *cl, struct selector *s, struct invspi_err *err)
+{
+	const char *v;
+
+	memset(s, 0, sizeof(*s));
+	v = client_arg(cl, "src");
+	s->has_src = v;
+	if (v && parse_prefix(v, &s->src, err))
+		return -EINVAL;
+	v = client_arg(cl, "dst");
+	s->has_dst = v;
+	if (v && parse_prefix(v, &s->dst, err))
+		return -EINVAL;
+	v = client_arg(cl, "spi");
+	s->has_spi = v;
+	if (v && parse_spi(v, &s->spi, err))
+		return -EINVAL;
+	v = client_arg(cl, "proto");
+	if (v && strcmp(v, "esp") && strcmp(v, "ah"))
+		return invspi_err_set(err, EINVAL, "proto \"%s\": esp or ah is wanted", v);
+	if (v)
+		s->proto = strcmp(v, "ah") ? IPPROTO_ESP : IPPROTO_AH;
+	return 0;
+}
+
+static void on_looked(void *arg)
+{
+	struct client *cl = arg;
+	struct invspid *d = cl->d;
+	json_t *flows = json_array();
+	struct selector s;
+	size_t i, n = 0, left = 0;
+
+	if (cl->closing) {
+		json_decref(flows);
+		return;
+	}
+	get_selector(cl, &s, NULL);
+	for (i = 0; i < d->nflow; i++) {
+		if (!d->flow[i].active || !selected(&s, &d->flow[i].flow))
+			continue;
+		if (n++ < EXPLAIN_MAX)
+			json_array_append_new(flows, explain_flow(&d->flow[i], &d->flow[i].dec));
+		else
+			left++;
+	}
+	client_answer(cl, json_pack("{s:b, s:o, s:I}", "ok", 1, "flows", flows, "left_out",
+				    (json_int_t)left));
+}
+
+void do_explain(struct client *cl)
+{
+	struct invspi_err err = { "" };
+	struct selector s;
+
+	if (get_selector(cl, &s, &err)) {
+		client_refuse(cl, "%s", err.text);
+		return;
+	}
+	if (client_arg(cl, "conn")) {
+		explain_conn(cl);
+		return;
+	}
+	if (!cl->d->nl) {
+		client_refuse(cl, "the kernel module is not there: %s", cl->d->module_why);
+		return;
+	}
+	/* All flows get fresh evidence in the next look, also the quiet ones. */
+	look_then(cl->d, on_looked, cl);
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* `invspi status': what is there, what was done. */
+#include "control_int.h"
+#include "mode.h"
+
+static json_t *module_status(struct invspid *d)
+{
+	struct invspi_stats st;
+	uint64_t sum = 0;
+	unsigned int i;
+
+	if (!d->nl || invspi_nl_stats_get(d->nl, &st, NULL))
+		return json_pack("{s:s, s:s}", "state", "absent", "why", d->module_why);
+	for (i = 0; i < INVSPI_REASONS; i++)
+		sum += st.packets[i];
+	return json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", "loaded", "packets", (json_int_t)sum,
+			 "no_state", (json_int_t)st.packets[INVSPI_REASON_NO_STATE], "flows",
+			 (json_int_t)st.flows, "overruns", (json_int_t)d->count.overruns);
+}
+
+static json_t *counts(const struct invspid *d)
+{
+	json_t *j = json_object();
+	unsigned int i;
+
+	for (i = OUTCOME_HEALED; i <= OUTCOME_FAILED; i++)
+		json_object_set_new(j, outcome_name((enum outcome)i),
+				    json_integer((json_int_t)d->count.outcomes[i]));
+	return j;
+}
+
+void do_status(struct client *cl)
+{
+	struct invspid *d = cl->d;
+	const struct ike_conns *conns = ike_conns(d->ike);
+	const char *hist_err = hist_error(d->hist);
+	const char *set_err = settings_error(d->settings);
+	json_t *j;
+
+	j = json_pack("{s:s, s:b, s:o}", "mode",
+		      mode_name(mode_in_force(d->conf, d->settings, d->dry_run, NULL, NULL)),
+		      "dry_run", d->dry_run, "module", module_status(d));
+	json_object_set_new(j, "daemon",
+			    json_pack("{s:s, s:s, s:o, s:i, s:I}", "backend", "strongswan", "state",
+				      daemon_state_name(ike_state(d->ike)), "why",
+				      json_text(d->daemon_why), "pid", (int)d->ike_pid,
+				      "connections", (json_int_t)(conns ? conns->nconn : 0)));
+	json_object_set_new(j, "kernel",
+			    json_pack("{s:I}", "sas", (json_int_t)xfrm_count(d->xfrm)));
+	json_object_set_new(j, "history",
+			    json_pack("{s:o, s:o}", "file", json_text(hist_path(d->hist)), "error",
+				      hist_err ? json_text(hist_err) : json_null()));
+	json_object_set_new(j, "settings",
+			    json_pack("{s:I, s:I, s:o}", "holds",
+				      (json_int_t)settings_holds(d->settings, NULL, NULL), "modes",
+				      (json_int_t)settings_modes(d->settings, NULL, NULL), "error",
+				      set_err ? json_text(set_err) : json_null()));
+	json_object_set_new(j, "outcomes", counts(d));
+	json_object_set_new(j, "in_flight", json_integer((json_int_t)d->in_flight));
+	json_object_set_new(j, "looks", json_integer((json_int_t)d->count.looks));
+	json_object_set_new(j, "decided", json_integer((json_int_t)d->count.decided));
+	json_object_set_new(j, "decide_us",
+			    json_real(d->count.decided ? (double)d->count.decided_ns / 1e3 /
+								 (double)d->count.decided
+						       : 0));
+	if (d->stopped)
+		json_object_set_new(j, "stopped", json_string(d->stopped));
+	client_answer(cl, json_pack("{s:b, s:o}", "ok", 1, "status", j));
+}
