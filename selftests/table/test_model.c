@@ -4,7 +4,7 @@
 #include "model.h"
 
 #define STEPS 4096
-#define RUNS FEWER(300, 100)
+#define RUNS FEWER(300, 60)
 
 static void test_model(void **state)
 {

@@ -450,7 +450,7 @@ static void test_flood(void **state)
 /* 1,024 flows fit into the default table, whatever the key, with p > 0.999. */
 static void test_1024(void **state)
 {
-	const unsigned int trials = FEWER(5000, 300);
+	const unsigned int trials = FEWER(5000, 100);
 	unsigned int trial, i, lost = 0;
 	struct invspi_pkt pkt;
 

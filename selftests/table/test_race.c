@@ -165,6 +165,63 @@ static void test_everything_at_once(void **state)
 	assert_int_equal(0, shim_memory.pieces);
 }
 
+#define LASTING 64
+
+/* Each CPU counts all lasting flows, and sends three new ones with each packet. */
+static void *flood(void *arg)
+{
+	unsigned int i, j, cpu = *(unsigned int *)arg;
+	struct invspi_pkt pkt;
+
+	shim_cpu = cpu;
+	for (i = 0; i < ROUNDS / 4; i++) {
+		pkt = flows_pkt4(i % LASTING, 1);
+		flows_drop(&table, &pkt);
+		for (j = 0; j < 3; j++) {
+			pkt = flows_pkt6(cpu, i * 3 + j);
+			flows_drop(&table, &pkt);
+		}
+	}
+	return NULL;
+}
+
+/* Flows that were there before keep their place and lose no packet. */
+static void test_flood(void **state)
+{
+	unsigned int cpus[PACKET_CPUS], i;
+	pthread_t thread[PACKET_CPUS];
+	struct invspi_flow flow;
+	struct invspi_pkt pkt;
+	u64 sum = 0;
+
+	(void)state;
+	memset(&table, 0, sizeof(table));
+	assert_int_equal(0, invspi_table_module_init(1024));
+	assert_int_equal(0, invspi_table_init(&table, &flows_defaults, false, true));
+	for (i = 0; i < LASTING; i++) {
+		pkt = flows_pkt4(i, 1);
+		flows_drop_n(&table, &pkt, 2);
+	}
+	for (i = 0; i < PACKET_CPUS; i++) {
+		cpus[i] = i + 1;
+		assert_int_equal(0, pthread_create(&thread[i], NULL, flood, &cpus[i]));
+	}
+	for (i = 0; i < PACKET_CPUS; i++)
+		pthread_join(thread[i], NULL);
+	for (i = 0; i < LASTING; i++) {
+		pkt = flows_pkt4(i, 1);
+		assert_true(invspi_table_find(&table, &pkt.key, &flow));
+		sum += flows_packets(&flow);
+		assert_in_range(flows_packets(&flow), 2 + PACKET_CPUS * (ROUNDS / 4 / LASTING),
+				2 + PACKET_CPUS * (ROUNDS / 4 / LASTING + 1));
+	}
+	assert_int_equal(2 * LASTING + PACKET_CPUS * (ROUNDS / 4), sum);
+	assert_int_equal(flows_sum(&table).total, flows_sum(&table).accounted);
+	assert_int_equal(2 * LASTING + PACKET_CPUS * ROUNDS, flows_sum(&table).total);
+	invspi_table_exit(&table);
+	invspi_table_module_exit();
+}
+
 static struct invspi_limit limit;
 static u64 taken;
 
@@ -206,6 +263,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_at_once),
+		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_limit),
 	};
 
