@@ -19,6 +19,12 @@ static const struct limits stock = {
 	.in_progress_ms = 5000,
 	.quiet_ms = 3000,
 	.in_flight = 8,
+	.uncertain_in_flight = 2,
+	.uncertain_all = 30,
+	.uncertain_peer_ms = 60000,
+	.spoofed_delay_ms = 10000,
+	.retransmit_ms = 165000,
+	.disruptive_ms = 600000,
 	.give_up = 8,
 	.give_up_ms = 3600000,
 	.backoff_min_ms = 2000,
@@ -28,12 +34,19 @@ static const struct limits stock = {
 static const struct decide_state fresh = {
 	.next_try = LONG_AGO,
 	.gave_up_at = LONG_AGO,
+	.slots = 8,
+	.uncertain_at = LONG_AGO,
+	.disrupted_at = LONG_AGO,
 };
 
 /* The daemon has the SPI, the kernel does not. */
 static const struct evidence kernel_lost = {
 	.desync = true,
+	.first_drop = NOW - 2000,
 	.last_drop = NOW - 100,
+	.lost_at = LONG_AGO,
+	.child_up_at = LONG_AGO,
+	.g1_since = NEVER,
 	.dst_local = true,
 	.daemon = DAEMON_READY,
 	.inbound = PRESENCE_THERE,
@@ -52,7 +65,11 @@ static const struct evidence kernel_lost = {
 /* The gateway was restarted, one child should be up. */
 static const struct evidence daemon_lost = {
 	.desync = true,
+	.first_drop = NOW - 2000,
 	.last_drop = NOW - 100,
+	.lost_at = LONG_AGO,
+	.child_up_at = LONG_AGO,
+	.g1_since = NEVER,
 	.dst_local = true,
 	.daemon = DAEMON_READY,
 	.inbound = PRESENCE_ABSENT,
@@ -72,7 +89,11 @@ static const struct evidence daemon_lost = {
 /* A peer with an IKE_SA sends an SPI that nobody knows. */
 static const struct evidence stranger = {
 	.desync = true,
+	.first_drop = NOW - 2000,
 	.last_drop = NOW - 100,
+	.lost_at = LONG_AGO,
+	.child_up_at = LONG_AGO,
+	.g1_since = NEVER,
 	.dst_local = true,
 	.daemon = DAEMON_READY,
 	.inbound = PRESENCE_ABSENT,
@@ -81,6 +102,31 @@ static const struct evidence stranger = {
 	.conn_known = true,
 	.conn_loaded = true,
 	.hist_ended_at = LONG_AGO,
+	.mode = MODE_RECOVER,
+};
+
+/* An SA of long ago; on the one that replaced it nothing comes in. */
+static const struct evidence replaced = {
+	.desync = true,
+	.first_drop = NOW - 2000,
+	.last_drop = NOW - 100,
+	.lost_at = LONG_AGO,
+	.child_up_at = LONG_AGO,
+	.g1_since = NEVER,
+	.dst_local = true,
+	.daemon = DAEMON_READY,
+	.inbound = PRESENCE_ABSENT,
+	.ike_sa = PRESENCE_THERE,
+	.task_since = NEVER,
+	.conn_known = true,
+	.conn_loaded = true,
+	.hist_known = true,
+	.hist_end = END_REKEYED,
+	.hist_ended_at = NOW - 100000,
+	.hist_addr_same = true,
+	.hist_port_same = true,
+	.child_up = true,
+	.child_silent = true,
 	.mode = MODE_RECOVER,
 };
 
@@ -116,8 +162,28 @@ static const struct evidence stranger = {
 #define W_MOVED "address or port are not"
 #define W_IKE_GONE "so is its IKE_SA"
 #define W_NEVER "never an SPI of ours, from a peer with an IKE_SA"
-#define W_NO_HISTORY "configured peer without"
+#define W_NO_HISTORY "configured peer without an IKE_SA"
 #define W_DYNAMIC "a peer with a dynamic address"
+#define W_EXPIRED "hard lifetime"
+#define W_UP_NOW "come up again just now"
+#define W_IN_STEP "in step since a rekey was completed: stale"
+#define W_FEW "that is gone; too few packets"
+#define W_REPLACED "nothing has come in since"
+#define W_DOWN_FEW "should be up and is not; too few"
+#define W_CHILD "its child should be up and has no SA"
+#define W_GAVE_UP_FEW "gave up on the peer; too few"
+#define W_GAVE_UP "which sends again"
+#define W_NEVER_FEW "with an IKE_SA; too few"
+#define W_NEVER_DOWN "of whom a child should be up"
+#define W_NEVER_STEP "and the peer is in step"
+#define W_NEVER_ONE "one child is silent"
+#define W_CONF_FEW "from a configured peer; too few"
+#define W_CONF_INIT "as if it had one"
+#define W_CONF_ADVISE "would bring it up"
+#define W_UNANSWERED "has not answered the rekey"
+#define W_REFUSED "has refused to rekey it"
+#define W_NO_NEW "refuses a new CHILD_SA"
+#define W_NO_REAUTH "did not help"
 #define W_NOTHING "nothing is known"
 #define B_STOPPED "until an operator has looked"
 #define B_ADVISE "mode advise"
@@ -125,6 +191,15 @@ static const struct evidence stranger = {
 #define B_BUSY "for this peer is under way"
 #define B_FULL "too many actions"
 #define B_BACKOFF "backing off"
+#define B_SUSPECT "waiting longer"
+#define B_PEER_TRIED "this peer was tried"
+#define B_ALL_TRIED "too many peers were tried"
+#define B_SPOOFED "not interrupted: there are signs"
+#define B_EAP "it may not come back"
+#define B_NO_WAY "could not initiate"
+#define B_NOT_SILENT "has received something"
+#define B_GAP "allow_gap is not set"
+#define B_DISRUPTED "done a moment ago"
 
 static unsigned int checks, failures;
 

@@ -67,6 +67,8 @@ static void test_sa_present(void)
 	EXPECT(kernel_lost, (e.sa_larval = true, e.hist_end = END_REKEYED, e.hist_ended_at = NOW),
 	       IN_PASSING, NONE, 0, W_LARVAL);
 	/* Whatever else is the matter. */
+	EXPECT(kernel_lost, (e.sa_expired = true, e.lost_at = NOW, e.sa_here = true), IN_PASSING,
+	       NONE, 0, W_HERE);
 	EXPECT(kernel_lost, (e.sa_here = true, e.daemon = DAEMON_ABSENT), IN_PASSING, NONE, 0,
 	       W_HERE);
 	EXPECT(kernel_lost, (e.sa_larval = true, e.task_since = LONG_AGO), IN_PASSING, NONE, 0,
@@ -104,7 +106,13 @@ static void test_ends(void)
 		const struct expect gone = {
 			GRADE_OURS_GONE, ACTION_REPORT, ACTION_REPORT, 0, W_IKE_GONE, NULL,
 		};
-		const struct expect *later = ends[i].with_daemon ? &crash : &gone;
+		/* The only other one after which a peer without an IKE_SA is answered. */
+		const struct expect silent = {
+			GRADE_OURS_GONE, ACTION_INITIATE, ACTION_INITIATE, 0, W_GAVE_UP, NULL,
+		};
+		const struct expect *later = ends[i].with_daemon	  ? &crash
+					     : ends[i].end == END_GAVE_UP ? &silent
+									  : &gone;
 		struct evidence e;
 		char name[64];
 
@@ -253,6 +261,31 @@ static void test_unknown_presence(void)
 	REKEYS(e.ike_sa = PRESENCE_UNKNOWN);
 }
 
+/* What the kernel itself ended is for the daemon to follow; it takes its time. */
+static void test_expired(void)
+{
+#define EXPIRED(ago) e.sa_expired = true, e.lost_at = NOW - (ago)
+	EXPECT(kernel_lost, (EXPIRED(0)), IN_PASSING, NONE, 6000, W_EXPIRED);
+	EXPECT(kernel_lost, (EXPIRED(5999)), IN_PASSING, NONE, 1, W_EXPIRED);
+	REKEYS((EXPIRED(6000)));
+	REKEYS((EXPIRED(6001)));
+	/* Other ways to leave are no excuse, nor is an expiry of unknown time. */
+	REKEYS(e.lost_at = NOW);
+	REKEYS(e.sa_expired = true);
+	EXPECT(kernel_lost, (EXPIRED(10), e.sa_seen_leaving = true, e.last_drop = LONG_AGO),
+	       IN_PASSING, NONE, 5990, W_EXPIRED);
+	EXPECT(daemon_lost, (EXPIRED(10)), IN_PASSING, NONE, 5990, W_EXPIRED);
+	EXPECT(kernel_lost, (EXPIRED(10), e.task_since = NOW), IN_PASSING, NONE, 5990, W_EXPIRED);
+	EXPECT(kernel_lost, (EXPIRED(10), e.daemon = DAEMON_ABSENT), IN_PASSING, NONE, 5990,
+	       W_EXPIRED);
+	EXPECT(kernel_lost,
+	       (EXPIRED(10), e.sa_larval = true, e.hist_end = END_REKEYED, e.hist_ended_at = NOW),
+	       IN_PASSING, NONE, 0, W_LARVAL);
+	EXPECT(kernel_lost, (EXPIRED(10), e.hist_end = END_REKEYED, e.hist_ended_at = NOW),
+	       IN_PASSING, NONE, 6000, W_ENDED);
+#undef EXPIRED
+}
+
 static void test_lost_in_kernel(void)
 {
 	REKEYS();
@@ -290,6 +323,8 @@ static void test_lost_with_daemon(void)
 	EXPECT(daemon_lost, e.hist_addr_same = false, OURS_GONE, REPORT, 0, W_MOVED);
 	EXPECT(daemon_lost, e.hist_port_same = false, OURS_GONE, REPORT, 0, W_MOVED);
 	EXPECT(daemon_lost, e.ike_sa = PRESENCE_THERE, OURS_GONE, REPORT, 0, W_DOWN);
+	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.child_down = true), OURS_GONE, INITIATE,
+	       0, W_CHILD);
 	EXPECT(daemon_lost, e.inbound = PRESENCE_THERE, LOST_IN_KERNEL, REKEY, 0, W_KERNEL);
 
 #define DYN e.conn_dynamic = true
@@ -309,49 +344,6 @@ static void test_lost_with_daemon(void)
 	EXPECT(daemon_lost, (NONE_DOWN, e.hist_port_same = false), OURS_GONE, REPORT, 0, W_MOVED);
 	EXPECT(daemon_lost, (NONE_DOWN, e.ike_sa = PRESENCE_THERE), OURS_GONE, REPORT, 0, W_DOWN);
 #undef NONE_DOWN
-}
-
-static void test_reported_only(void)
-{
-	/* Ours, replaced or gone. */
-	EXPECT(stranger, e.hist_known = true, OURS_GONE, REPORT, 0, W_DOWN);
-	EXPECT(stranger, (e.hist_known = true, e.child_up = true), OURS_GONE, REPORT, 0, W_UP);
-	EXPECT(stranger, (e.hist_known = true, e.children_down = 2), OURS_GONE, REPORT, 0, W_DOWN);
-	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.child_up = true), OURS_GONE, REPORT, 0,
-	       W_UP);
-	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.conn_loaded = false), OURS_GONE, REPORT,
-	       0, W_DOWN);
-	EXPECT(daemon_lost, (e.ike_sa = PRESENCE_THERE, e.hist_addr_same = false), OURS_GONE,
-	       REPORT, 0, W_DOWN);
-	EXPECT(daemon_lost, (e.child_up = true, e.hist_end = END_NONE), OURS_GONE, REPORT, 0,
-	       W_IKE_GONE);
-	EXPECT(daemon_lost, (e.conn_loaded = false, e.hist_end = END_NONE), OURS_GONE, REPORT, 0,
-	       W_IKE_GONE);
-	EXPECT(daemon_lost, (e.conn_loaded = false, e.hist_addr_same = false), OURS_GONE, REPORT, 0,
-	       W_UNLOADED);
-	EXPECT(daemon_lost, (e.hist_addr_same = false, e.hist_port_same = false), OURS_GONE, REPORT,
-	       0, W_MOVED);
-
-	/* Never ours. */
-	EXPECT(stranger, (void)0, NEVER_OURS, REPORT, 0, W_NEVER);
-	EXPECT(stranger, e.child_up = true, NEVER_OURS, REPORT, 0, W_NEVER);
-	EXPECT(stranger, e.conn_dynamic = true, NEVER_OURS, REPORT, 0, W_NEVER);
-	EXPECT(stranger, e.conn_known = false, NEVER_OURS, REPORT, 0, W_NEVER);
-	EXPECT(stranger, (e.hist_end = END_DAEMON_LOST, e.conn_loaded = false), NEVER_OURS, REPORT,
-	       0, W_NEVER);
-
-	/* No IKE_SA, no history. */
-	EXPECT(stranger, e.ike_sa = PRESENCE_ABSENT, NO_HISTORY, REPORT, 0, W_NO_HISTORY);
-	EXPECT(daemon_lost, (e.hist_known = false, e.conn_loaded = false), NO_HISTORY, REPORT, 0,
-	       W_NO_HISTORY);
-	EXPECT(daemon_lost, (e.hist_known = false, e.hist_addr_same = false), NO_HISTORY, REPORT, 0,
-	       W_NO_HISTORY);
-	EXPECT(stranger, (e.ike_sa = PRESENCE_ABSENT, e.conn_dynamic = true), DYNAMIC, REPORT, 0,
-	       W_DYNAMIC);
-	EXPECT(stranger, (e.ike_sa = PRESENCE_ABSENT, e.conn_known = false), UNKNOWN_SOURCE, REPORT,
-	       0, W_NOTHING);
-	EXPECT(stranger, (e.ike_sa = PRESENCE_ABSENT, e.conn_known = false, e.conn_dynamic = true),
-	       UNKNOWN_SOURCE, REPORT, 0, W_NOTHING);
 }
 
 /* Where two grades fit, the first one of the table counts. */
@@ -422,9 +414,9 @@ static const struct test tests[] = {
 	{ "in passing: the flow stopped", test_stopped },
 	{ "pending: state of the daemon", test_daemon },
 	{ "pending: unknown presence", test_unknown_presence },
+	{ "in passing: the SA expired", test_expired },
 	{ "lost in kernel", test_lost_in_kernel },
 	{ "lost with the daemon", test_lost_with_daemon },
-	{ "reported only", test_reported_only },
 	{ "order of the grades", test_order },
 };
 

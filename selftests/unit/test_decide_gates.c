@@ -71,6 +71,9 @@ static void test_gates(void)
 	OPEN(s.in_flight = 7);
 	GATES(s.in_flight = 8, WAIT, LOOK_AGAIN_MS, B_FULL);
 	GATES(s.in_flight = 9, WAIT, LOOK_AGAIN_MS, B_FULL);
+	/* Fewer while the daemon is slow. */
+	OPEN((s.in_flight = 1, s.slots = 2));
+	GATES((s.in_flight = 2, s.slots = 2), WAIT, LOOK_AGAIN_MS, B_FULL);
 
 	OPEN(s.next_try = NOW - 1);
 	OPEN(s.next_try = NOW);
@@ -78,13 +81,13 @@ static void test_gates(void)
 	GATES(s.next_try = NOW + 2000, WAIT, 2000, B_BACKOFF);
 
 	/* The order: each against all that follow. */
-#define ALL_FROM_BUSY s.peer_busy = true, s.in_flight = 8, s.next_try = NOW + 50
+#define ALL_FROM_BUSY s.peer_busy = true, s.slots = 0, s.next_try = NOW + 50
 #define ALL_FROM_GAVE_UP s.attempts = 8, s.gave_up_at = NOW, ALL_FROM_BUSY
 	GATES((s.stopped = true, e.mode = MODE_ADVISE, ALL_FROM_GAVE_UP), REPORT, 0, B_STOPPED);
 	GATES((e.mode = MODE_ADVISE, ALL_FROM_GAVE_UP), REPORT, 0, B_ADVISE);
 	GATES((ALL_FROM_GAVE_UP), REPORT, 0, B_GAVE_UP);
 	GATES((ALL_FROM_BUSY), WAIT, 300, B_BUSY);
-	GATES((s.in_flight = 8, s.next_try = NOW + 50), WAIT, 300, B_FULL);
+	GATES((s.slots = 0, s.next_try = NOW + 50), WAIT, 50, B_BACKOFF);
 }
 
 /* Gates are for exchanges: what needs none passes all of them. */
@@ -95,7 +98,14 @@ static void test_gates_elsewhere(void)
 		const struct expect x = {                                                     \
 			GRADE_##_grade, ACTION_##_action, ACTION_##_action, _wait, _why, NULL \
 		};                                                                            \
-		struct decide_state s = { 9, NOW + 5000, NOW, true, 9, true };                \
+		struct decide_state s = {                                                     \
+			.attempts = 9,                                                        \
+			.next_try = NOW + 5000,                                               \
+			.gave_up_at = NOW,                                                    \
+			.peer_busy = true,                                                    \
+			.in_flight = 9,                                                       \
+			.stopped = true,                                                      \
+		};                                                                            \
 		struct evidence e;                                                            \
 		memcpy(&e, &(base), sizeof(e));                                               \
 		e.mode = MODE_ADVISE;                                                         \
@@ -119,9 +129,6 @@ static void test_limits(void)
 	PASSES((l.in_progress_ms = 10, e.task_since = NOW - 10), PENDING, REPORT, 0, W_SILENT);
 	PASSES((l.quiet_ms = 9, e.last_drop = NOW - 10), IN_PASSING, NONE, 0, W_STOPPED);
 	PASSES((l.quiet_ms = 10, e.last_drop = NOW - 10), LOST_IN_KERNEL, REKEY, 0, W_KERNEL);
-	OPEN((l.in_flight = 3, s.in_flight = 2));
-	GATES((l.in_flight = 3, s.in_flight = 3), WAIT, 300, B_FULL);
-	GATES(l.in_flight = 0, WAIT, 300, B_FULL);
 	OPEN((l.give_up = 2, s.attempts = 1, s.gave_up_at = NOW));
 	GATES((l.give_up = 2, s.attempts = 2, s.gave_up_at = NOW), REPORT, 0, B_GAVE_UP);
 	OPEN((l.give_up_ms = 10, s.attempts = 8, s.gave_up_at = NOW - 10));
@@ -148,7 +155,11 @@ static bool flip(bool usual)
 static void random_evidence(struct evidence *e)
 {
 	memset(e, 0, sizeof(*e));
-	e->desync = rnd(2);
+	e->desync = flip(true);
+	e->first_drop = NOW - 4000 - rnd(10000);
+	e->seq_rising = flip(true);
+	e->spi_plausible = flip(true);
+	e->spoofed = flip(false);
 	e->encapsulated = rnd(2);
 	e->last_drop = NOW - rnd(4000);
 	e->dst_local = flip(true);
@@ -156,25 +167,86 @@ static void random_evidence(struct evidence *e)
 	e->sa_elsewhere = flip(false);
 	e->sa_larval = flip(false);
 	e->sa_seen_leaving = flip(false);
+	e->sa_expired = flip(false);
+	e->lost_at = rnd(2) ? LONG_AGO : NOW - rnd(10000);
 	e->other_keyer = flip(false);
 	e->daemon = rnd(2) ? DAEMON_READY : rnd(5);
 	e->inbound = rnd(3);
+	e->inbound_busy = flip(false);
 	e->ike_sa = rnd(3);
 	e->ike_passive = flip(false);
 	e->task_since = rnd(3) ? NEVER : NOW - rnd(10000);
 	e->conn_known = flip(true);
 	e->conn_loaded = flip(true);
 	e->conn_dynamic = flip(false);
+	e->eap_or_vip = flip(false);
 	e->hist_known = flip(true);
 	e->hist_end = rnd(3) ? END_DAEMON_LOST : rnd(END__COUNT);
 	e->hist_ended_at = rnd(2) ? LONG_AGO : NOW - rnd(10000);
 	e->hist_addr_same = flip(true);
 	e->hist_port_same = flip(true);
 	e->child_up = rnd(2);
+	e->child_up_at = rnd(2) ? LONG_AGO : NOW - rnd(10000);
+	e->child_down = !e->child_up && rnd(2);
+	e->child_silent = rnd(2);
+	e->silent = rnd(3);
+	e->ike_silent = flip(true);
+	e->in_step = flip(false);
 	e->children_down = rnd(3);
+	e->children_new = rnd(3);
+	e->g1_refused = rnd(2);
+	e->g1_since = rnd(8) ? NEVER : NOW - rnd(400000);
+	e->recreated = rnd(2);
+	e->reauthenticated = rnd(2);
+	e->no_gap = flip(true);
+	e->disruptive = rnd(3);
+	e->initiate_unknown = rnd(2);
 	e->hold = flip(false);
 	e->by_hand = flip(false);
 	e->mode = rnd(2) ? MODE_RECOVER : rnd(3);
+}
+
+/* Certain evidence that our side lost the SA. */
+static bool sure_of_rekey(const struct evidence *e)
+{
+	return e->inbound == PRESENCE_THERE;
+}
+
+static bool sure_of_initiate(const struct evidence *e)
+{
+	return e->inbound == PRESENCE_ABSENT && e->ike_sa == PRESENCE_ABSENT && e->hist_known &&
+	       (e->hist_end == END_DAEMON_LOST || e->hist_end == END_MACHINE_DOWN) &&
+	       e->conn_loaded && !e->conn_dynamic && e->hist_addr_same && e->hist_port_same &&
+	       e->children_down;
+}
+
+/* What uncertain evidence needs beside the verdict. */
+static bool may_rekey(const struct evidence *e)
+{
+	if (e->inbound != PRESENCE_ABSENT || e->ike_sa != PRESENCE_THERE || e->in_step)
+		return false;
+	return e->hist_known ? e->child_up && e->child_silent : e->silent == 1;
+}
+
+static bool may_initiate(const struct evidence *e)
+{
+	if (e->inbound != PRESENCE_ABSENT || e->conn_dynamic)
+		return false;
+	if (e->ike_sa == PRESENCE_THERE)
+		return e->conn_loaded && (e->hist_known ? e->child_down : e->children_down);
+	if (e->hist_known)
+		return e->hist_end == END_GAVE_UP && e->conn_loaded && e->hist_addr_same &&
+		       e->hist_port_same && e->children_down;
+	return e->initiate_unknown && e->seq_rising && e->spi_plausible && e->children_new;
+}
+
+static bool may_interrupt(const struct evidence *e, const struct decide_state *s, enum action a)
+{
+	return (e->g1_refused || NOW - e->g1_since >= 165000) &&
+	       (e->inbound == PRESENCE_THERE || e->inbound_busy) &&
+	       e->disruptive >= (a == ACTION_RECREATE ? DISRUPTIVE_CHILD : DISRUPTIVE_IKE) &&
+	       e->ike_silent && e->no_gap && !e->eap_or_vip && !e->spoofed && e->conn_loaded &&
+	       !e->conn_dynamic && NOW - s->disrupted_at >= 600000;
 }
 
 /*
@@ -183,48 +255,62 @@ static void random_evidence(struct evidence *e)
  */
 static void test_never_without_reason(void)
 {
-	unsigned int i, rekeys = 0, initiates = 0;
+	unsigned int i, n[ACTION_RESTART + 1] = { 0 }, unsure[ACTION_RESTART + 1] = { 0 };
 
-	for (i = 0; i < 50000; i++) {
+	for (i = 0; i < 500000; i++) {
 		struct decide_state s = {
 			.attempts = rnd(10),
 			.next_try = NOW - 100 + rnd(200),
 			.gave_up_at = rnd(2) ? LONG_AGO : NOW - rnd(7200000),
 			.peer_busy = flip(false),
 			.in_flight = rnd(10),
+			.slots = 4 + rnd(5),
+			.uncertain_in_flight = rnd(3),
+			.uncertain_at = rnd(2) ? LONG_AGO : NOW - rnd(120000),
+			.uncertain_spent = flip(false),
+			.disrupted_at = rnd(2) ? LONG_AGO : NOW - rnd(1200000),
 			.stopped = flip(false),
 		};
 		struct evidence e;
 		struct decision d;
-		bool may, sure;
+		bool may, sure = false, certain = true;
 
 		random_evidence(&e);
 		d = decide(&e, &s, &stock, NOW);
+		if (!is_exchange(d.action))
+			continue;
 		may = !e.hold && !e.by_hand && e.mode == MODE_RECOVER && !e.ike_passive &&
 		      e.dst_local && !e.other_keyer && !e.sa_elsewhere && !e.sa_here &&
-		      !e.sa_larval && e.task_since == NEVER && e.daemon == DAEMON_READY &&
+		      !e.sa_larval && e.daemon == DAEMON_READY &&
+		      (e.task_since == NEVER || d.action == ACTION_RESTART) &&
 		      !(e.hist_known && e.hist_end == END_OPERATOR) && !s.stopped && !s.peer_busy &&
-		      s.in_flight < 8 && s.next_try <= NOW &&
-		      !(s.attempts >= 8 && NOW - s.gave_up_at < 3600000);
-		if (d.action == ACTION_REKEY) {
-			rekeys++;
-			sure = e.inbound == PRESENCE_THERE;
-		} else if (d.action == ACTION_INITIATE) {
-			initiates++;
-			sure = e.inbound == PRESENCE_ABSENT && e.ike_sa == PRESENCE_ABSENT &&
-			       e.hist_known &&
-			       (e.hist_end == END_DAEMON_LOST || e.hist_end == END_MACHINE_DOWN) &&
-			       e.conn_loaded && !e.conn_dynamic && e.hist_addr_same &&
-			       e.hist_port_same && e.children_down;
-		} else {
-			continue;
-		}
-		judge(may && sure && !d.blocked && d.wanted == d.action, "random evidence",
+		      s.next_try <= NOW &&
+		      !(s.attempts >= 8 && NOW - s.gave_up_at < 3600000 &&
+			e.lost_at <= s.gave_up_at);
+		if (d.action == ACTION_REKEY)
+			certain = sure_of_rekey(&e), sure = certain || may_rekey(&e);
+		else if (d.action == ACTION_INITIATE)
+			certain = sure_of_initiate(&e), sure = certain || may_initiate(&e);
+		else
+			sure = may_interrupt(&e, &s, d.action);
+		if (certain)
+			may = may && s.in_flight < s.slots;
+		else
+			may = may && e.desync && s.uncertain_in_flight < 2 && !s.uncertain_spent &&
+			      NOW - s.uncertain_at >= 60000 &&
+			      !(e.spoofed && NOW - e.first_drop < 10000);
+		n[d.action]++;
+		unsure[d.action] += !certain;
+		judge(may && sure && (d.wanted == d.action) == !d.blocked, "random evidence",
 		      "number %u: expected no %s: allowed %d, reason for it %d", i,
 		      action_name(d.action), may, sure);
 	}
-	judge(rekeys > 20 && initiates > 20, "random evidence leads to actions",
-	      "expected more than 20 of each, actual %u rekeys, %u initiates", rekeys, initiates);
+	for (i = ACTION_REKEY; i <= ACTION_RESTART; i++)
+		judge(n[i] > 10, "random evidence leads to actions",
+		      "expected more than 10 of each, actual %u %s", n[i], action_name(i));
+	judge(unsure[ACTION_REKEY] > 20 && unsure[ACTION_INITIATE] > 20,
+	      "random evidence leads to actions", "expected more than 20 uncertain, actual %u, %u",
+	      unsure[ACTION_REKEY], unsure[ACTION_INITIATE]);
 }
 
 static void test_backoff(void)
@@ -348,6 +434,39 @@ static void test_verify(void)
 	}
 }
 
+/* Without a flow that could stop, only a new SA is a success. */
+static void test_verify_no_flow(void)
+{
+	static const struct {
+		bool new_sa, new_moved;
+		int64_t age, drop_age;
+		enum outcome outcome;
+	} t[] = {
+		{ true, true, 20, 100000, OUTCOME_HEALED },
+		{ true, false, 7999, 100000, OUTCOME_PENDING },
+		{ true, false, 8000, 100000, OUTCOME_QUIET },
+		{ false, false, 7999, 100000, OUTCOME_PENDING },
+		{ false, false, 8000, 100000, OUTCOME_FAILED },
+		{ true, false, 8000, 100, OUTCOME_STALE },
+		{ false, false, 8000, 100, OUTCOME_FAILED },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		const struct verification v = {
+			.started = NOW - t[i].age,
+			.new_sa = t[i].new_sa,
+			.new_moved = t[i].new_moved,
+			.no_flow = true,
+			.last_drop = NOW - t[i].drop_age,
+		};
+		enum outcome o = verify(&v, NOW);
+
+		judge(o == t[i].outcome, "verify without a flow", "%zu: expected %s, actual %s", i,
+		      outcome_name(t[i].outcome), outcome_name(o));
+	}
+}
+
 #define NAME(fn, value, text)                                                               \
 	judge(!strcmp(fn(value), text), #fn "(" #value ")", "expected %s, actual %s", text, \
 	      fn(value))
@@ -373,7 +492,15 @@ static void test_names(void)
 	NAME(action_name, ACTION_WAIT, "wait");
 	NAME(action_name, ACTION_REKEY, "rekey");
 	NAME(action_name, ACTION_INITIATE, "initiate");
+	NAME(action_name, ACTION_RECREATE, "recreate");
+	NAME(action_name, ACTION_REAUTH, "reauth");
+	NAME(action_name, ACTION_RESTART, "restart");
+	NAME(action_name, ACTION_ADVISE, "advise");
 	NAME(action_name, (enum action)1000, "?");
+	NAME(disruptive_name, DISRUPTIVE_NEVER, "never");
+	NAME(disruptive_name, DISRUPTIVE_CHILD, "child");
+	NAME(disruptive_name, DISRUPTIVE_IKE, "ike");
+	NAME(disruptive_name, (enum disruptive)1000, "?");
 	NAME(end_name, END_NONE, "alive");
 	NAME(end_name, END_REKEYED, "rekeyed");
 	NAME(end_name, END_DELETED_LOCAL, "deleted_local");
@@ -407,6 +534,7 @@ static const struct test tests[] = {
 	{ "no exchange without a reason, random evidence", test_never_without_reason },
 	{ "backoff", test_backoff },
 	{ "verify", test_verify },
+	{ "verify without a flow", test_verify_no_flow },
 	{ "names", test_names },
 };
 

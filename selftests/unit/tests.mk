@@ -4,8 +4,10 @@
 OBJS_test_conf := invspid/conf.o invspid/conf_file.o invspid/conf_keys.o
 LIBS_test_conf := libconfuse
 
-OBJS_test_decide := invspid/decide.o
-OBJS_test_decide_gates := invspid/decide.o
+DECIDE := invspid/decide.o invspid/decide_names.o
+OBJS_test_decide := $(DECIDE)
+OBJS_test_decide_gates := $(DECIDE)
+OBJS_test_decide_rungs := $(DECIDE)
 
 VICI := invspid/vici.o invspid/vici_msg.o
 IKE_VICI := $(VICI) invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
@@ -20,7 +22,7 @@ OBJS_test_ike_vici := $(IKE_VICI)
 LIBS_test_ike_vici := libuv
 
 HISTORY := $(patsubst %,invspid/%.o,history history_db history_prune \
-	history_rows history_sa history_sync history_write decide)
+	history_rows history_sa history_sync history_write decide_names)
 OBJS_test_history := $(HISTORY)
 LIBS_test_history := sqlite3
 OBJS_test_history_sync := $(HISTORY)

@@ -27,7 +27,12 @@ enum fact {
 	FACT_SA_HERE,
 	FACT_SA_LARVAL,
 	FACT_SA_SEEN_LEAVING,
-	FACT_STOPPED, /* the flow does not grow any more */
+	FACT_EXPIRED_NOW,
+	/* the flow */
+	FACT_STOPPED, /* it does not grow any more */
+	FACT_DESYNC,
+	FACT_SEQ_RISING,
+	FACT_SPI_PLAUSIBLE,
 	/* the IKE daemon */
 	FACT_DAEMON_ABSENT,
 	FACT_DAEMON_FOREIGN,
@@ -38,6 +43,7 @@ enum fact {
 	FACT_INBOUND_UNKNOWN,
 	FACT_INBOUND_ABSENT,
 	FACT_INBOUND_THERE,
+	FACT_INBOUND_BUSY,
 	FACT_IKE_SA_UNKNOWN,
 	FACT_IKE_SA_ABSENT,
 	FACT_IKE_SA_THERE,
@@ -52,9 +58,28 @@ enum fact {
 	FACT_END_JUST_NOW,
 	FACT_ADDR_SAME,
 	FACT_PORT_SAME,
+	FACT_END_GAVE_UP,
 	FACT_CHILD_UP,
+	FACT_CHILD_UP_NOW,
+	FACT_CHILD_DOWN,
 	FACT_CHILDREN_DOWN,
-	/* budgets */
+	FACT_CHILDREN_NEW,
+	/* what came in meanwhile, and what became of our exchanges */
+	FACT_CHILD_SILENT,
+	FACT_ONE_SILENT,
+	FACT_IN_STEP,
+	FACT_G1_REFUSED,
+	FACT_G1_UNANSWERED,
+	FACT_RECREATED,
+	FACT_REAUTHENTICATED,
+	/* the configuration */
+	FACT_INITIATE_UNKNOWN,
+	FACT_MAY_RECREATE,
+	FACT_MAY_RESTART,
+};
+
+/* Facts about budgets, and about what an interruption would do: other words. */
+enum budget_fact {
 	FACT_ALL_STOPPED,
 	FACT_ADVISE,
 	FACT_ATTEMPTS_SPENT,
@@ -62,6 +87,18 @@ enum fact {
 	FACT_PEER_BUSY,
 	FACT_IN_FLIGHT_FULL,
 	FACT_BACKOFF,
+	FACT_SUSPECT, /* signs of spoofing, and the flow is young */
+	FACT_PEER_TRIED,
+	FACT_ALL_TRIED,
+};
+
+enum interruption_fact {
+	FACT_SPOOFED,
+	FACT_EAP_OR_VIP,
+	FACT_NO_WAY_BACK,
+	FACT_NOT_SILENT,
+	FACT_GAP,
+	FACT_DISRUPTED_RECENTLY,
 };
 
 #define F(name) _BITULL(FACT_##name)
@@ -72,12 +109,24 @@ enum fact {
 	 _BITULL(END_INACTIVITY) | _BITULL(END_EXPIRED) | _BITULL(END_REPLACED))
 #define ENDS_WITH_DAEMON (_BITULL(END_DAEMON_LOST) | _BITULL(END_MACHINE_DOWN))
 
+/* Grades that rest on packets that anybody could have sent. */
+#define UNCERTAIN                                                                           \
+	(_BITULL(GRADE_OURS_GONE) | _BITULL(GRADE_NEVER_OURS) | _BITULL(GRADE_NO_HISTORY) | \
+	 _BITULL(GRADE_DYNAMIC))
+#define INTERRUPTING (_BITULL(ACTION_RECREATE) | _BITULL(ACTION_REAUTH) | _BITULL(ACTION_RESTART))
+#define EXCHANGES (_BITULL(ACTION_REKEY) | _BITULL(ACTION_INITIATE) | INTERRUPTING)
+
 /* When to look again. */
 enum look {
 	LOOK_NOT, /* not because of time */
 	LOOK_SOON,
 	LOOK_PASSED, /* when late packets of the ended SA are no excuse any more */
+	LOOK_EXPIRED, /* ... of the expired one */
+	LOOK_UP, /* ... of the one before that which is up now */
 	LOOK_NEXT_TRY, /* when the backoff ends */
+	LOOK_OLD, /* when the flow is no longer young */
+	LOOK_PEER, /* when the peer may be tried again */
+	LOOK_BUDGET, /* only others can change it */
 };
 
 /**
@@ -127,6 +176,8 @@ static const struct row rows[] = {
 	{ GRADE_IN_PASSING, F(HIST_KNOWN) | F(END_IN_ORDER) | F(END_JUST_NOW), 0,
 	  ACTION_NONE, LOOK_PASSED,
 	  "the SA ended in order just now: late packets are normal" },
+	{ GRADE_IN_PASSING, F(EXPIRED_NOW), 0, ACTION_NONE, LOOK_EXPIRED,
+	  "the SA's hard lifetime has ended just now: that is the IKE daemon's own doing" },
 	{ GRADE_IN_PASSING, F(EXCHANGE), F(SILENT), ACTION_NONE, LOOK_SOON,
 	  "an exchange with the peer is in progress" },
 	/*
@@ -146,6 +197,10 @@ static const struct row rows[] = {
 	  "the IKE daemon is shutting down" },
 	{ GRADE_PENDING, 0, F(DAEMON_READY), ACTION_WAIT, LOOK_SOON,
 	  "the IKE daemon's connections are not settled yet" },
+	/* Our own rekey is the exchange that goes unanswered, and too long. */
+	{ GRADE_LOST_IN_KERNEL, F(INBOUND_BUSY) | F(G1_UNANSWERED) | F(MAY_RESTART), 0,
+	  ACTION_RESTART, LOOK_NOT,
+	  "the kernel has lost this SPI, and the peer has not answered the rekey" },
 	/*
 	 * Before the presences: they stay unknown as long as the exchange lasts,
 	 * and neither a rekey nor an initiation may be queued behind it.
@@ -157,6 +212,15 @@ static const struct row rows[] = {
 	{ GRADE_PENDING, F(IKE_SA_UNKNOWN), F(INBOUND_THERE), ACTION_WAIT, LOOK_SOON,
 	  "not known yet whether there is an IKE_SA with the peer" },
 
+	{ GRADE_LOST_IN_KERNEL, F(INBOUND_THERE) | F(G1_REFUSED) | F(MAY_RECREATE),
+	  F(RECREATED), ACTION_RECREATE, LOOK_NOT,
+	  "the kernel has lost this SPI, and the peer has refused to rekey it" },
+	{ GRADE_LOST_IN_KERNEL, F(INBOUND_THERE) | F(G1_REFUSED) | F(MAY_RESTART),
+	  F(REAUTHENTICATED), ACTION_REAUTH, LOOK_NOT,
+	  "the kernel has lost this SPI, and the peer refuses a new CHILD_SA" },
+	{ GRADE_LOST_IN_KERNEL, F(INBOUND_THERE) | F(G1_REFUSED) | F(MAY_RESTART), 0,
+	  ACTION_RESTART, LOOK_NOT,
+	  "the kernel has lost this SPI, and reauthentication did not help" },
 	{ GRADE_LOST_IN_KERNEL, F(INBOUND_THERE), 0, ACTION_REKEY, LOOK_NOT,
 	  "the IKE daemon lists this SPI, the kernel has lost it" },
 
@@ -177,12 +241,39 @@ static const struct row rows[] = {
 	  ACTION_REPORT, LOOK_NOT,
 	  "alive when the IKE daemon or the machine stopped, but nothing should be up" },
 
+	{ GRADE_IN_PASSING, F(HIST_KNOWN) | F(CHILD_UP) | F(CHILD_UP_NOW), 0,
+	  ACTION_NONE, LOOK_UP,
+	  "its child has come up again just now: late packets are normal" },
+
+	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_UP) | F(IN_STEP), 0,
+	  ACTION_REPORT, LOOK_NOT,
+	  "the peer is in step since a rekey was completed: stale or forged" },
+	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_UP) | F(CHILD_SILENT),
+	  F(DESYNC), ACTION_NONE, LOOK_NOT,
+	  "an SA of ours that is gone; too few packets yet" },
+	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_UP) | F(CHILD_SILENT), 0,
+	  ACTION_REKEY, LOOK_NOT,
+	  "an SA of ours that is gone; on the one that replaced it nothing has come in since" },
 	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_UP), 0,
 	  ACTION_REPORT, LOOK_NOT,
 	  "an SA of ours that is gone; its child is up with another SPI: stale or forged" },
+	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_DOWN) | F(CONN_LOADED),
+	  F(CONN_DYNAMIC) | F(DESYNC), ACTION_NONE, LOOK_NOT,
+	  "its child should be up and is not; too few packets yet" },
+	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_DOWN) | F(CONN_LOADED),
+	  F(CONN_DYNAMIC), ACTION_INITIATE, LOOK_NOT,
+	  "an SA of ours that is gone; its child should be up and has no SA" },
 	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE), 0,
 	  ACTION_REPORT, LOOK_NOT,
 	  "an SA of ours that is gone; its child is not up, the IKE_SA is" },
+	{ GRADE_OURS_GONE,
+	  F(HIST_KNOWN) | F(END_GAVE_UP) | F(CONN_LOADED) | F(ADDR_SAME) | F(PORT_SAME) |
+	  F(CHILDREN_DOWN), F(CONN_DYNAMIC) | F(DESYNC), ACTION_NONE, LOOK_NOT,
+	  "the IKE daemon gave up on the peer; too few packets yet" },
+	{ GRADE_OURS_GONE,
+	  F(HIST_KNOWN) | F(END_GAVE_UP) | F(CONN_LOADED) | F(ADDR_SAME) | F(PORT_SAME) |
+	  F(CHILDREN_DOWN), F(CONN_DYNAMIC), ACTION_INITIATE, LOOK_NOT,
+	  "the IKE daemon gave up on the peer, which sends again" },
 	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(END_DAEMON), F(CONN_LOADED),
 	  ACTION_REPORT, LOOK_NOT,
 	  "lost with the IKE daemon, and its connection is not loaded" },
@@ -193,8 +284,25 @@ static const struct row rows[] = {
 	  "an SA of ours that is gone, and so is its IKE_SA, but not with the IKE daemon" },
 
 	/* From here on the history does not know the SPI. */
+	{ GRADE_NEVER_OURS, F(IKE_SA_THERE), F(DESYNC), ACTION_NONE, LOOK_NOT,
+	  "never an SPI of ours, from a peer with an IKE_SA; too few packets yet" },
+	{ GRADE_NEVER_OURS, F(IKE_SA_THERE) | F(CHILDREN_DOWN) | F(CONN_LOADED),
+	  F(CONN_DYNAMIC), ACTION_INITIATE, LOOK_NOT,
+	  "never an SPI of ours, from a peer of whom a child should be up and has no SA" },
+	{ GRADE_NEVER_OURS, F(IKE_SA_THERE) | F(IN_STEP), 0, ACTION_REPORT, LOOK_NOT,
+	  "never an SPI of ours, and the peer is in step since a rekey was completed" },
+	{ GRADE_NEVER_OURS, F(IKE_SA_THERE) | F(ONE_SILENT), 0, ACTION_REKEY, LOOK_NOT,
+	  "never an SPI of ours, from a peer of whom one child is silent since it began" },
 	{ GRADE_NEVER_OURS, F(IKE_SA_THERE), 0, ACTION_REPORT, LOOK_NOT,
 	  "never an SPI of ours, from a peer with an IKE_SA" },
+	{ GRADE_NO_HISTORY, F(CONN_KNOWN), F(CONN_DYNAMIC) | F(DESYNC), ACTION_NONE, LOOK_NOT,
+	  "never an SPI of ours, from a configured peer; too few packets yet" },
+	{ GRADE_NO_HISTORY, F(CONN_KNOWN) | F(SEQ_RISING) | F(SPI_PLAUSIBLE) |
+	  F(CHILDREN_NEW) | F(INITIATE_UNKNOWN), F(CONN_DYNAMIC), ACTION_INITIATE, LOOK_NOT,
+	  "never an SPI of ours, from a configured peer without an IKE_SA, as if it had one" },
+	{ GRADE_NO_HISTORY, F(CONN_KNOWN) | F(SEQ_RISING) | F(SPI_PLAUSIBLE) | F(CHILDREN_NEW),
+	  F(CONN_DYNAMIC), ACTION_ADVISE, LOOK_NOT,
+	  "a configured peer sends as if there were an IKE_SA: initiate_unknown would bring it up" },
 	{ GRADE_NO_HISTORY, F(CONN_KNOWN), F(CONN_DYNAMIC), ACTION_REPORT, LOOK_NOT,
 	  "never an SPI of ours, from a configured peer without an IKE_SA" },
 	{ GRADE_DYNAMIC, F(CONN_KNOWN), 0, ACTION_REPORT, LOOK_NOT,
@@ -205,7 +313,7 @@ static const struct row rows[] = {
 };
 
 /**
- * struct gate - what can stop or delay an exchange that a row asks for
+ * struct gate - what can stop or delay what a row asks for
  * @need: facts that must all hold
  * @action: what happens instead
  * @look: when to look again
@@ -229,10 +337,35 @@ static const struct gate gates[] = {
 	  "given up after too many attempts" },
 	{ F(PEER_BUSY), ACTION_WAIT, LOOK_SOON,
 	  "an action for this peer is under way" },
-	{ F(IN_FLIGHT_FULL), ACTION_WAIT, LOOK_SOON,
-	  "too many actions are under way" },
 	{ F(BACKOFF), ACTION_WAIT, LOOK_NEXT_TRY,
 	  "backing off after the last attempt" },
+	{ F(SUSPECT), ACTION_WAIT, LOOK_OLD,
+	  "there are signs of spoofing: waiting longer" },
+	{ F(PEER_TRIED), ACTION_WAIT, LOOK_PEER,
+	  "the evidence is uncertain, and this peer was tried a moment ago" },
+	{ F(ALL_TRIED), ACTION_WAIT, LOOK_BUDGET,
+	  "the evidence is uncertain, and too many peers were tried a moment ago" },
+	{ F(IN_FLIGHT_FULL), ACTION_WAIT, LOOK_SOON,
+	  "too many actions are under way" },
+	{ 0 },
+	/* clang-format on */
+};
+
+/* The same for what would interrupt something: then the next row that fits counts. */
+static const struct gate bars[] = {
+	/* clang-format off */
+	{ F(SPOOFED), ACTION_NONE, LOOK_NOT,
+	  "not interrupted: there are signs of spoofing" },
+	{ F(EAP_OR_VIP), ACTION_NONE, LOOK_NOT,
+	  "not interrupted: with EAP, XAuth or a virtual IP it may not come back" },
+	{ F(NO_WAY_BACK), ACTION_NONE, LOOK_NOT,
+	  "not interrupted: we could not initiate it again" },
+	{ F(NOT_SILENT), ACTION_NONE, LOOK_NOT,
+	  "not interrupted: a child of the IKE_SA has received something since" },
+	{ F(GAP), ACTION_NONE, LOOK_NOT,
+	  "not interrupted: packets could leave in clear meanwhile, and allow_gap is not set" },
+	{ F(DISRUPTED_RECENTLY), ACTION_NONE, LOOK_NOT,
+	  "not interrupted: that was done a moment ago" },
 	{ 0 },
 	/* clang-format on */
 };
@@ -255,6 +388,10 @@ static uint64_t facts(const struct evidence *ev, const struct limits *lim, int64
 	f |= when(F(SA_HERE), ev->sa_here);
 	f |= when(F(SA_LARVAL), ev->sa_larval);
 	f |= when(F(SA_SEEN_LEAVING), ev->sa_seen_leaving);
+	f |= when(F(EXPIRED_NOW), ev->sa_expired && now - ev->lost_at < lim->in_passing_ms);
+	f |= when(F(DESYNC), ev->desync);
+	f |= when(F(SEQ_RISING), ev->seq_rising);
+	f |= when(F(SPI_PLAUSIBLE), ev->spi_plausible);
 	f |= when(F(STOPPED), now - ev->last_drop > lim->quiet_ms);
 	f |= when(F(DAEMON_ABSENT), ev->daemon == DAEMON_ABSENT);
 	f |= when(F(DAEMON_FOREIGN), ev->daemon == DAEMON_FOREIGN);
@@ -265,6 +402,7 @@ static uint64_t facts(const struct evidence *ev, const struct limits *lim, int64
 	f |= when(F(INBOUND_UNKNOWN), ev->inbound == PRESENCE_UNKNOWN);
 	f |= when(F(INBOUND_ABSENT), ev->inbound == PRESENCE_ABSENT);
 	f |= when(F(INBOUND_THERE), ev->inbound == PRESENCE_THERE);
+	f |= when(F(INBOUND_BUSY), ev->inbound_busy);
 	f |= when(F(IKE_SA_UNKNOWN), ev->ike_sa == PRESENCE_UNKNOWN);
 	f |= when(F(IKE_SA_ABSENT), ev->ike_sa == PRESENCE_ABSENT);
 	f |= when(F(IKE_SA_THERE), ev->ike_sa == PRESENCE_THERE);
@@ -278,38 +416,69 @@ static uint64_t facts(const struct evidence *ev, const struct limits *lim, int64
 	f |= when(F(END_JUST_NOW), now - ev->hist_ended_at < lim->in_passing_ms);
 	f |= when(F(ADDR_SAME), ev->hist_addr_same);
 	f |= when(F(PORT_SAME), ev->hist_port_same);
+	f |= when(F(END_GAVE_UP), ev->hist_end == END_GAVE_UP);
 	f |= when(F(CHILD_UP), ev->child_up);
+	f |= when(F(CHILD_UP_NOW), now - ev->child_up_at < lim->in_passing_ms);
+	f |= when(F(CHILD_DOWN), ev->child_down);
 	f |= when(F(CHILDREN_DOWN), ev->children_down > 0);
+	f |= when(F(CHILDREN_NEW), ev->children_new > 0);
+	f |= when(F(CHILD_SILENT), ev->child_silent);
+	f |= when(F(ONE_SILENT), ev->silent == 1);
+	f |= when(F(IN_STEP), ev->in_step);
+	f |= when(F(G1_REFUSED), ev->g1_refused);
+	f |= when(F(G1_UNANSWERED), now - ev->g1_since >= lim->retransmit_ms);
+	f |= when(F(RECREATED), ev->recreated);
+	f |= when(F(REAUTHENTICATED), ev->reauthenticated);
+	f |= when(F(INITIATE_UNKNOWN), ev->initiate_unknown);
+	f |= when(F(MAY_RECREATE), ev->disruptive != DISRUPTIVE_NEVER);
+	f |= when(F(MAY_RESTART), ev->disruptive == DISRUPTIVE_IKE);
 	return f;
 }
 
 static uint64_t budget_facts(const struct evidence *ev, const struct decide_state *st,
-			     const struct limits *lim, int64_t now)
+			     const struct limits *lim, int64_t now, bool uncertain)
 {
 	uint64_t f = when(F(ALL_STOPPED), st->stopped);
+	unsigned int busy = uncertain ? st->uncertain_in_flight : st->in_flight;
+	unsigned int most = uncertain ? MIN(lim->uncertain_in_flight, st->slots) : st->slots;
 
 	f |= when(F(ADVISE), ev->mode == MODE_ADVISE);
 	f |= when(F(ATTEMPTS_SPENT), st->attempts >= lim->give_up);
-	f |= when(F(GAVE_UP_RECENTLY), now - st->gave_up_at < lim->give_up_ms);
+	/* What was lost after we gave up is new evidence. */
+	f |= when(F(GAVE_UP_RECENTLY), now - st->gave_up_at < lim->give_up_ms &&
+					       (uncertain || ev->lost_at <= st->gave_up_at));
 	f |= when(F(PEER_BUSY), st->peer_busy);
-	f |= when(F(IN_FLIGHT_FULL), st->in_flight >= lim->in_flight);
+	f |= when(F(IN_FLIGHT_FULL), busy >= most);
 	f |= when(F(BACKOFF), st->next_try > now);
+	f |= when(F(SUSPECT),
+		  uncertain && ev->spoofed && now - ev->first_drop < lim->spoofed_delay_ms);
+	f |= when(F(PEER_TRIED), uncertain && now - st->uncertain_at < lim->uncertain_peer_ms);
+	f |= when(F(ALL_TRIED), uncertain && st->uncertain_spent);
 	return f;
 }
 
-static const struct row *first_row(uint64_t f)
+static uint64_t interruption_facts(const struct evidence *ev, const struct decide_state *st,
+				   const struct limits *lim, int64_t now)
 {
-	const struct row *row = rows;
+	uint64_t f = when(F(SPOOFED), ev->spoofed);
 
+	f |= when(F(EAP_OR_VIP), ev->eap_or_vip);
+	f |= when(F(NO_WAY_BACK), ev->conn_dynamic || !ev->conn_loaded);
+	f |= when(F(NOT_SILENT), !ev->ike_silent);
+	f |= when(F(GAP), !ev->no_gap);
+	f |= when(F(DISRUPTED_RECENTLY), now - st->disrupted_at < lim->disruptive_ms);
+	return f;
+}
+
+static const struct row *first_row(const struct row *row, uint64_t f)
+{
 	while ((f & row->need) != row->need || (f & row->deny))
 		row++;
 	return row;
 }
 
-static const struct gate *first_gate(uint64_t f)
+static const struct gate *first_gate(const struct gate *gate, uint64_t f)
 {
-	const struct gate *gate = gates;
-
 	while ((f & gate->need) != gate->need)
 		gate++;
 	return gate;
@@ -323,18 +492,43 @@ static int64_t look_ms(enum look look, const struct evidence *ev, const struct d
 		return LOOK_AGAIN_MS;
 	case LOOK_PASSED:
 		return ev->hist_ended_at + lim->in_passing_ms - now;
+	case LOOK_EXPIRED:
+		return ev->lost_at + lim->in_passing_ms - now;
+	case LOOK_UP:
+		return ev->child_up_at + lim->in_passing_ms - now;
 	case LOOK_NEXT_TRY:
 		return st->next_try - now;
+	case LOOK_OLD:
+		return ev->first_drop + lim->spoofed_delay_ms - now;
+	case LOOK_PEER:
+		return st->uncertain_at + lim->uncertain_peer_ms - now;
+	case LOOK_BUDGET:
+		return LOOK_BUDGET_MS;
 	case LOOK_NOT:
 		break;
 	}
 	return 0;
 }
 
+bool is_exchange(enum action a)
+{
+	return _BITULL(a) & EXCHANGES;
+}
+
+bool interrupts(enum action a)
+{
+	return _BITULL(a) & INTERRUPTING;
+}
+
+bool is_uncertain(enum grade g)
+{
+	return _BITULL(g) & UNCERTAIN;
+}
+
 enum grade grade_flow(const struct evidence *ev, const struct limits *lim, int64_t now,
 		      const char **why)
 {
-	const struct row *row = first_row(facts(ev, lim, now));
+	const struct row *row = first_row(rows, facts(ev, lim, now));
 
 	if (why)
 		*why = row->why;
@@ -344,20 +538,23 @@ enum grade grade_flow(const struct evidence *ev, const struct limits *lim, int64
 struct decision decide(const struct evidence *ev, const struct decide_state *st,
 		       const struct limits *lim, int64_t now)
 {
-	const struct row *row = first_row(facts(ev, lim, now));
-	struct decision d = {
-		.grade = row->grade,
-		.action = row->action,
-		.wanted = row->action,
-		.why = row->why,
-		.wait_ms = look_ms(row->look, ev, st, lim, now),
-	};
+	uint64_t f = facts(ev, lim, now);
+	const struct row *row = first_row(rows, f);
+	struct decision d = { .grade = row->grade, .wanted = row->action, .why = row->why };
 	const struct gate *gate;
 
-	if (row->action != ACTION_REKEY && row->action != ACTION_INITIATE)
+	if (interrupts(row->action)) {
+		gate = first_gate(bars, interruption_facts(ev, st, lim, now));
+		d.blocked = gate->blocked;
+		while (d.blocked && interrupts(row->action))
+			row = first_row(row + 1, f);
+	}
+	d.action = row->action;
+	d.wait_ms = look_ms(row->look, ev, st, lim, now);
+	if (!is_exchange(row->action))
 		return d;
 
-	gate = first_gate(budget_facts(ev, st, lim, now));
+	gate = first_gate(gates, budget_facts(ev, st, lim, now, is_uncertain(d.grade)));
 	if (gate->blocked) {
 		d.action = gate->action;
 		d.blocked = gate->blocked;
@@ -386,126 +583,12 @@ enum outcome verify(const struct verification *v, int64_t now)
 		return OUTCOME_FAILED;
 	if (now - v->started < VERIFY_TIMEOUT_MS)
 		return OUTCOME_PENDING;
-	if (stopped)
+	/* Where no packet came before, that none comes is no sign of anything. */
+	if (stopped && (v->new_sa || !v->no_flow))
 		return OUTCOME_QUIET;
 	/*
 	 * The exchange was completed, so the peer is in step: what still comes
 	 * is stale or forged, and another attempt would not change that.
 	 */
 	return v->new_sa ? OUTCOME_STALE : OUTCOME_FAILED;
-}
-
-const char *grade_name(enum grade g)
-{
-	switch (g) {
-	case GRADE_HELD:
-		return "held";
-	case GRADE_OTHER_KEYER:
-		return "other_keyer";
-	case GRADE_MISDIRECTED:
-		return "misdirected";
-	case GRADE_IN_PASSING:
-		return "in_passing";
-	case GRADE_PENDING:
-		return "pending";
-	case GRADE_LOST_IN_KERNEL:
-		return "lost_in_kernel";
-	case GRADE_LOST_WITH_DAEMON:
-		return "lost_with_daemon";
-	case GRADE_OURS_GONE:
-		return "ours_gone";
-	case GRADE_NEVER_OURS:
-		return "never_ours";
-	case GRADE_NO_HISTORY:
-		return "no_history";
-	case GRADE_DYNAMIC:
-		return "dynamic";
-	case GRADE_UNKNOWN_SOURCE:
-		return "unknown_source";
-	case GRADE__COUNT:
-		break;
-	}
-	return "?";
-}
-
-const char *action_name(enum action a)
-{
-	switch (a) {
-	case ACTION_NONE:
-		return "none";
-	case ACTION_REPORT:
-		return "report";
-	case ACTION_WAIT:
-		return "wait";
-	case ACTION_REKEY:
-		return "rekey";
-	case ACTION_INITIATE:
-		return "initiate";
-	}
-	return "?";
-}
-
-const char *end_name(enum sa_end e)
-{
-	switch (e) {
-	case END_NONE:
-		return "alive";
-	case END_REKEYED:
-		return "rekeyed";
-	case END_DELETED_LOCAL:
-		return "deleted_local";
-	case END_DELETED_PEER:
-		return "deleted_peer";
-	case END_INACTIVITY:
-		return "inactivity";
-	case END_OPERATOR:
-		return "operator";
-	case END_GAVE_UP:
-		return "gave_up";
-	case END_DAEMON_LOST:
-		return "daemon_lost";
-	case END_KERNEL_LOST:
-		return "kernel_lost";
-	case END_MACHINE_DOWN:
-		return "machine_down";
-	case END_EXPIRED:
-		return "expired";
-	case END_REPLACED:
-		return "replaced";
-	case END_UNSEEN:
-		return "unseen";
-	case END__COUNT:
-		break;
-	}
-	return "?";
-}
-
-const char *outcome_name(enum outcome o)
-{
-	switch (o) {
-	case OUTCOME_PENDING:
-		return "pending";
-	case OUTCOME_HEALED:
-		return "healed";
-	case OUTCOME_QUIET:
-		return "quiet";
-	case OUTCOME_STALE:
-		return "stale";
-	case OUTCOME_FAILED:
-		return "failed";
-	}
-	return "?";
-}
-
-const char *mode_name(enum mode m)
-{
-	switch (m) {
-	case MODE_RECOVER:
-		return "recover";
-	case MODE_ADVISE:
-		return "advise";
-	case MODE_OBSERVE:
-		return "observe";
-	}
-	return "?";
 }

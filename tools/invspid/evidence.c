@@ -249,7 +249,11 @@ void evidence_fill(struct invspid *d, struct tracked *t)
 	ev->desync = t->flow.state == XFRM_INVSPI_FLOW_STATE_DESYNC;
 	ev->last_drop = t->last_drop;
 	ev->daemon = d->ike ? ike_state(d->ike) : DAEMON_ABSENT;
+	ev->first_drop = t->first_drop;
 	ev->hist_ended_at = LONG_AGO;
+	ev->lost_at = LONG_AGO;
+	ev->child_up_at = LONG_AGO;
+	ev->g1_since = INT64_MAX;
 	fill_inbound(d, t);
 	left = fill_kernel(d, t);
 	fill_history(d, t);

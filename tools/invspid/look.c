@@ -488,6 +488,9 @@ static void decide_flow(struct invspid *d, struct tracked *t, int64_t now, int64
 		t->ev.inbound = PRESENCE_ABSENT;
 		t->ev.ike_sa = PRESENCE_ABSENT;
 		t->ev.task_since = INT64_MAX;
+		t->ev.lost_at = LONG_AGO;
+		t->ev.child_up_at = LONG_AGO;
+		t->ev.g1_since = INT64_MAX;
 		t->ev.last_drop = t->last_drop;
 	}
 	grade = grade_flow(&t->ev, &d->conf->limits, now, NULL);

@@ -56,6 +56,9 @@ void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
 	st->gave_up_at = a ? a->gave_up_at : LONG_AGO;
 	st->peer_busy = is_busy(d, t->conn, t->child, grade);
 	st->in_flight = d->in_flight;
+	st->slots = d->conf->limits.in_flight;
+	st->uncertain_at = LONG_AGO;
+	st->disrupted_at = LONG_AGO;
 	st->stopped = d->stopped;
 }
 
