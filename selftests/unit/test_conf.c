@@ -68,6 +68,15 @@ static void check_defaults(const char *name, const struct conf *c)
 	check_int(name, "limits.in_progress_ms", 5000, c->limits.in_progress_ms);
 	check_int(name, "limits.quiet_ms", 3000, c->limits.quiet_ms);
 	check_int(name, "limits.in_flight", 8, c->limits.in_flight);
+	check_int(name, "limits.uncertain_in_flight", 2, c->limits.uncertain_in_flight);
+	check_int(name, "limits.uncertain_all", 30, c->limits.uncertain_all);
+	check_int(name, "limits.uncertain_peer_ms", 60000, c->limits.uncertain_peer_ms);
+	check_int(name, "limits.spoofed_delay_ms", 10000, c->limits.spoofed_delay_ms);
+	check_int(name, "limits.retransmit_ms", 165000, c->limits.retransmit_ms);
+	check_int(name, "limits.disruptive_ms", 600000, c->limits.disruptive_ms);
+	check_int(name, "disruptive", DISRUPTIVE_NEVER, c->disruptive);
+	check_int(name, "allow_gap", 0, c->allow_gap);
+	check_int(name, "initiate_unknown", 0, c->initiate_unknown);
 	check_int(name, "limits.give_up", 8, c->limits.give_up);
 	check_int(name, "limits.give_up_ms", 3600000, c->limits.give_up_ms);
 	check_int(name, "limits.backoff_min_ms", 2000, c->limits.backoff_min_ms);
@@ -177,6 +186,27 @@ static void test_values(void)
 			ktap_str("as text", "60000", conf_text(c, key, buf));
 		else if (!strcmp(key->name, "log_level"))
 			ktap_str("as text", "debug", conf_text(c, key, buf));
+	conf_free(c);
+}
+
+static void test_own(void)
+{
+	char *err;
+	struct conf *c = load("disruptive = child\nallow_gap = yes\n"
+			      "connection \"gw\" {\n\tdisruptive = ike\n\tallow_gap = no\n"
+			      "\tinitiate_unknown = yes\n}\nconnection \"gw2\" {\n}\n",
+			      &err);
+
+	if (!ktap_ok(c, "keys of connections: taken"))
+		return;
+	ktap_int("disruptive of gw", DISRUPTIVE_IKE, conf_own(c, "gw", OWN_DISRUPTIVE));
+	ktap_int("allow_gap of gw", 0, conf_own(c, "gw", OWN_ALLOW_GAP));
+	ktap_int("initiate_unknown of gw", 1, conf_own(c, "gw", OWN_INITIATE_UNKNOWN));
+	ktap_int("mode of gw", MODE_RECOVER, conf_own(c, "gw", OWN_MODE));
+	ktap_int("disruptive of gw2", DISRUPTIVE_CHILD, conf_own(c, "gw2", OWN_DISRUPTIVE));
+	ktap_int("allow_gap of gw2", 1, conf_own(c, "gw2", OWN_ALLOW_GAP));
+	ktap_int("disruptive of none", DISRUPTIVE_CHILD, conf_own(c, NULL, OWN_DISRUPTIVE));
+	ktap_int("initiate_unknown of none", 0, conf_own(c, NULL, OWN_INITIATE_UNKNOWN));
 	conf_free(c);
 }
 
@@ -304,6 +334,7 @@ int main(void)
 	conf_free(c);
 	test_sample();
 	test_values();
+	test_own();
 	test_cases();
 	test_files();
 	test_noise();

@@ -40,5 +40,5 @@ LIBS_test_xfrm_mirror := libuv
 OBJS_test_listing := invspid/listing.o
 LIBS_test_listing := libuv
 
-OBJS_test_settings := invspid/conf.o invspid/conf_file.o invspid/conf_keys.o invspid/settings.o invspid/mode.o invspid/decide.o
+OBJS_test_settings := invspid/conf.o invspid/conf_file.o invspid/conf_keys.o invspid/settings.o invspid/mode.o invspid/decide_names.o
 LIBS_test_settings := jansson libconfuse libuv

@@ -19,7 +19,7 @@
 #include "parse.h"
 
 #define NAME_MAX_LEN 127
-#define KEYS_MAX 32
+#define KEYS_MAX 64
 
 /* The file being read: libconfuse's callbacks take no argument of ours. */
 static struct {
@@ -27,7 +27,7 @@ static struct {
 	struct conf *conf;
 	char *err; /* the first error */
 	bool given[KEYS_MAX];
-	const cfg_opt_t *last_mode; /* of the last connection that has one */
+	const cfg_opt_t *last_own[OWN_KEYS]; /* of the last connection that has one */
 } cur;
 
 /* ---- names that were perhaps meant ---- */
@@ -58,8 +58,16 @@ static size_t distance(const char *a, const char *b)
 
 static const char *nearest(const char *name, bool in_connection)
 {
-	const char *best = in_connection ? "mode" : "connection";
+	const char *best = in_connection ? conf_own_names[0] : "connection";
 	size_t d, best_d = distance(name, best), i;
+
+	for (i = 1; in_connection && i < OWN_KEYS; i++) {
+		d = distance(name, conf_own_names[i]);
+		if (d < best_d) {
+			best_d = d;
+			best = conf_own_names[i];
+		}
+	}
 
 	for (i = 0; !in_connection && conf_keys[i].name; i++) {
 		d = distance(name, conf_keys[i].name);
@@ -164,15 +172,10 @@ static int take_value(struct conf *c, const struct conf_key *key, const char *va
 	case CONF_PATH:
 	case CONF_SOCKET:
 		return take_path(member, key, value, err);
-	case CONF_MODE:
-		ret = take_word(key->name, value, conf_modes, err);
+	case CONF_WORD:
+		ret = take_word(key->name, value, key->words, err);
 		if (ret >= 0)
-			*(enum mode *)member = (enum mode)ret;
-		return ret;
-	case CONF_LEVEL:
-		ret = take_word(key->name, value, conf_levels, err);
-		if (ret >= 0)
-			*(int *)member = LOG_ERR + ret;
+			*(int *)member = key->base + ret;
 		return ret;
 	case CONF_MS:
 		ret = parse_duration(value, key->name, 1, key->min, key->max, &n, err);
@@ -208,15 +211,23 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
-static int on_conn_mode(cfg_t *cfg, cfg_opt_t *opt)
+static int on_own(cfg_t *cfg, cfg_opt_t *opt)
 {
 	const char *value = cfg_opt_getnstr(opt, 0);
+	const struct conf_key *key = conf_key_named(opt->name);
 	struct invspi_err err = { "" };
+	char again[96];
+	size_t i;
 
-	if (opt == cur.last_mode)
-		return refuse(cfg, "mode is given twice: keep one of the lines");
-	cur.last_mode = opt;
-	if (take_word("mode", value ? value : "", conf_modes, &err) < 0)
+	for (i = 0; strcmp(conf_own_names[i], opt->name); i++)
+		;
+	if (opt == cur.last_own[i]) {
+		snprintf(again, sizeof(again), "%s is given twice: keep one of the lines",
+			 opt->name);
+		return refuse(cfg, again);
+	}
+	cur.last_own[i] = opt;
+	if (take_word(key->name, value ? value : "", key->words, &err) < 0)
 		return refuse(cfg, err.text);
 	return 0;
 }
@@ -236,11 +247,22 @@ static int on_connection(cfg_t *cfg, cfg_opt_t *opt)
 	return 0;
 }
 
+static void take_own(struct conf_conn *conn, cfg_t *sec)
+{
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < OWN_KEYS; i++) {
+		value = cfg_getstr(sec, conf_own_names[i]);
+		conn->value[i] = value ? take_word(conf_own_names[i], value,
+						   conf_key_named(conf_own_names[i])->words, NULL)
+				       : -1;
+	}
+}
+
 static int take_connections(struct conf *c, cfg_t *cfg)
 {
 	size_t n = cfg_size(cfg, "connection"), i;
-	struct conf_conn *conn;
-	const char *mode;
 	cfg_t *sec;
 
 	c->conn = calloc(n ? n : 1, sizeof(*c->conn));
@@ -248,15 +270,11 @@ static int take_connections(struct conf *c, cfg_t *cfg)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
 		sec = cfg_getnsec(cfg, "connection", (unsigned int)i);
-		conn = &c->conn[i];
-		conn->name = strdup(cfg_title(sec));
-		if (!conn->name)
+		c->conn[i].name = strdup(cfg_title(sec));
+		if (!c->conn[i].name)
 			return -ENOMEM;
 		c->nconn++;
-		mode = cfg_getstr(sec, "mode");
-		conn->has_mode = mode;
-		if (mode)
-			conn->mode = (enum mode)take_word("mode", mode, conf_modes, NULL);
+		take_own(&c->conn[i], sec);
 	}
 	return 0;
 }
@@ -275,14 +293,20 @@ static int check_whole(const struct conf *c)
 
 static int parse_text(struct conf *c, const char *buf)
 {
-	cfg_opt_t conn_opts[] = { CFG_STR("mode", NULL, CFGF_NONE), CFG_END() };
+	cfg_opt_t conn_opts[OWN_KEYS + 1];
 	cfg_opt_t opts[KEYS_MAX + 2], conn = CFG_SEC("connection", conn_opts,
 						     CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	cfg_opt_t key = CFG_STR(NULL, NULL, CFGF_NONE), end = CFG_END();
+	char own[64];
 	size_t i;
 	cfg_t *cfg;
 	int ret;
 
+	for (i = 0; i < OWN_KEYS; i++) {
+		conn_opts[i] = key;
+		conn_opts[i].name = conf_own_names[i];
+	}
+	conn_opts[i] = end;
 	for (i = 0; conf_keys[i].name && i < KEYS_MAX; i++) {
 		opts[i] = key;
 		opts[i].name = conf_keys[i].name;
@@ -296,7 +320,10 @@ static int parse_text(struct conf *c, const char *buf)
 	for (i = 0; conf_keys[i].name; i++)
 		cfg_set_validate_func(cfg, conf_keys[i].name, on_value);
 	cfg_set_validate_func(cfg, "connection", on_connection);
-	cfg_set_validate_func(cfg, "connection|mode", on_conn_mode);
+	for (i = 0; i < OWN_KEYS; i++) {
+		snprintf(own, sizeof(own), "connection|%s", conf_own_names[i]);
+		cfg_set_validate_func(cfg, own, on_own);
+	}
 
 	ret = cfg_parse_buf(cfg, buf) == CFG_SUCCESS && !cur.err ? 0 : -EINVAL;
 	if (!ret)
@@ -321,11 +348,8 @@ static int set_defaults(struct conf *c)
 			if (key->text && !*path)
 				return -ENOMEM;
 			break;
-		case CONF_MODE:
-			*(enum mode *)conf_member(c, key) = (enum mode)key->value;
-			break;
-		case CONF_LEVEL:
-			*(int *)conf_member(c, key) = LOG_ERR + (int)key->value;
+		case CONF_WORD:
+			*(int *)conf_member(c, key) = key->base + (int)key->value;
 			break;
 		case CONF_MS:
 			*(int64_t *)conf_member(c, key) = (int64_t)key->value;
@@ -376,15 +400,29 @@ void conf_free(struct conf *c)
 	free(c);
 }
 
-bool conf_mode(const struct conf *c, const char *conn, enum mode *mode)
+static int own(const struct conf *c, const char *conn, enum conf_own key)
 {
 	size_t i;
 
-	for (i = 0; i < c->nconn; i++) {
-		if (c->conn[i].has_mode && !strcmp(c->conn[i].name, conn)) {
-			*mode = c->conn[i].mode;
-			return true;
-		}
-	}
-	return false;
+	for (i = 0; conn && i < c->nconn; i++)
+		if (c->conn[i].value[key] >= 0 && !strcmp(c->conn[i].name, conn))
+			return c->conn[i].value[key];
+	return -1;
+}
+
+int conf_own(const struct conf *c, const char *conn, enum conf_own key)
+{
+	int value = own(c, conn, key);
+
+	return value < 0 ? *(const int *)conf_member(c, conf_key_named(conf_own_names[key]))
+			 : value;
+}
+
+bool conf_mode(const struct conf *c, const char *conn, enum mode *mode)
+{
+	int value = own(c, conn, OWN_MODE);
+
+	if (value >= 0)
+		*mode = (enum mode)value;
+	return value >= 0;
 }

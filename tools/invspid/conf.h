@@ -9,11 +9,13 @@
 
 #include "decide.h"
 
-/* connection "NAME" { ... } */
+/* Keys that a connection can have of its own; their global values are in struct conf. */
+enum conf_own { OWN_MODE, OWN_DISRUPTIVE, OWN_ALLOW_GAP, OWN_INITIATE_UNKNOWN, OWN_KEYS };
+
+/* connection "NAME" { ... }; @value is -1 where it has none of its own */
 struct conf_conn {
 	char *name;
-	bool has_mode;
-	enum mode mode;
+	int value[OWN_KEYS];
 };
 
 /* Keys of the file are named as the members; see conf_keys[] for bounds. */
@@ -21,7 +23,9 @@ struct conf {
 	char *vici; /* VICI socket, NULL = stock places */
 	char *control; /* /run/invspid.sock */
 	char *state; /* /var/lib/invspid */
-	enum mode mode;
+	int mode; /* enum mode */
+	int disruptive; /* enum disruptive */
+	int allow_gap, initiate_unknown; /* 0 or 1 */
 	int log_level; /* LOG_ERR to LOG_DEBUG */
 	struct limits limits;
 	int64_t settle_ms; /* 1000 */
@@ -50,16 +54,20 @@ void conf_free(struct conf *c);
 
 /* Mode of a connection's section; false if it has none. See also mode.h. */
 bool conf_mode(const struct conf *c, const char *conn, enum mode *mode);
+/* Value for a connection, the global one if it has none of its own. @conn may be NULL. */
+int conf_own(const struct conf *c, const char *conn, enum conf_own key);
 
-enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_MODE, CONF_LEVEL, CONF_MS, CONF_COUNT };
+enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT };
 
 /**
  * struct conf_key - a global key
  * @offset: of the member in struct conf
  * @min: smallest value of a number (ms or count)
  * @max: largest
- * @value: default of a number, index of the word for modes and levels
+ * @value: default of a number; of a word, its index
  * @text: default of a path; NULL if none
+ * @words: what there is to choose from, NULL at the end
+ * @base: number of the first of them
  */
 struct conf_key {
 	const char *name;
@@ -67,6 +75,8 @@ struct conf_key {
 	size_t offset;
 	uint64_t min, max, value;
 	const char *text;
+	const char *const *words;
+	int base;
 };
 
 /* Ends with a NULL name. */

@@ -5,8 +5,9 @@
 
 #include "conf.h"
 
-extern const char *const conf_modes[]; /* by enum mode */
-extern const char *const conf_levels[]; /* from LOG_ERR on */
+/* The global keys that a connection can have of its own. */
+extern const char *const conf_own_names[OWN_KEYS];
+const struct conf_key *conf_key_named(const char *name);
 
 /* Text for conf_load()'s @err: malloc'd, control bytes escaped. */
 char *conf_error(const char *format, ...) __attribute__((format(printf, 1, 2)));

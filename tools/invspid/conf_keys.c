@@ -2,53 +2,67 @@
 /* The keys of invspid.conf: names, defaults, bounds. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <syslog.h>
 
 #include "conf.h"
 #include "conf_int.h"
 
-const char *const conf_modes[] = {
+static const char *const modes[] = {
 	[MODE_RECOVER] = "recover", [MODE_ADVISE] = "advise", [MODE_OBSERVE] = "observe", NULL
 };
+static const char *const levels[] = { "error", "warning", "notice", "info", "debug", NULL };
+static const char *const what_disruptive[] = {
+	[DISRUPTIVE_NEVER] = "never", [DISRUPTIVE_CHILD] = "child", [DISRUPTIVE_IKE] = "ike", NULL
+};
+static const char *const no_yes[] = { "no", "yes", NULL };
 
-const char *const conf_levels[] = { "error", "warning", "notice", "info", "debug", NULL };
+const char *const conf_own_names[OWN_KEYS] = {
+	[OWN_MODE] = "mode",
+	[OWN_DISRUPTIVE] = "disruptive",
+	[OWN_ALLOW_GAP] = "allow_gap",
+	[OWN_INITIATE_UNKNOWN] = "initiate_unknown",
+};
 
 #define SECOND 1000ull
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-#define TEXT(n, k, def)                                       \
-	{                                                     \
-#n, k, offsetof(struct conf, n), 0, 0, 0, def \
+#define TEXT(n, k, def)                                                \
+	{                                                              \
+#n, k, offsetof(struct conf, n), 0, 0, 0, def, NULL, 0 \
 	}
-#define WORD(n, k, def)                                          \
-	{                                                        \
-#n, k, offsetof(struct conf, n), 0, 0, def, NULL \
+#define WORD(n, words, base, def)                                                     \
+	{                                                                             \
+#n, CONF_WORD, offsetof(struct conf, n), 0, 0, def, NULL, words, base \
 	}
-#define MS(n, def, lo, hi)                                               \
-	{                                                                \
-#n, CONF_MS, offsetof(struct conf, n), lo, hi, def, NULL \
+#define MS(n, def, lo, hi)                                                        \
+	{                                                                         \
+#n, CONF_MS, offsetof(struct conf, n), lo, hi, def, NULL, NULL, 0 \
 	}
-#define COUNT(n, def, lo, hi)                                               \
-	{                                                                   \
-#n, CONF_COUNT, offsetof(struct conf, n), lo, hi, def, NULL \
+#define COUNT(n, def, lo, hi)                                                        \
+	{                                                                            \
+#n, CONF_COUNT, offsetof(struct conf, n), lo, hi, def, NULL, NULL, 0 \
 	}
-#define LIMIT_MS(n, def, lo, hi)                                                \
-	{                                                                       \
-#n, CONF_MS, offsetof(struct conf, limits.n), lo, hi, def, NULL \
+#define LIMIT_MS(n, def, lo, hi)                                                         \
+	{                                                                                \
+#n, CONF_MS, offsetof(struct conf, limits.n), lo, hi, def, NULL, NULL, 0 \
 	}
-#define LIMIT(n, def, lo, hi)                                                      \
-	{                                                                          \
-#n, CONF_COUNT, offsetof(struct conf, limits.n), lo, hi, def, NULL \
+#define LIMIT(n, def, lo, hi)                                                               \
+	{                                                                                   \
+#n, CONF_COUNT, offsetof(struct conf, limits.n), lo, hi, def, NULL, NULL, 0 \
 	}
 
 const struct conf_key conf_keys[] = {
 	TEXT(vici, CONF_SOCKET, NULL),
 	TEXT(control, CONF_SOCKET, "/run/invspid.sock"),
 	TEXT(state, CONF_PATH, "/var/lib/invspid"),
-	WORD(mode, CONF_MODE, MODE_RECOVER),
-	WORD(log_level, CONF_LEVEL, LOG_INFO - LOG_ERR),
+	WORD(mode, modes, 0, MODE_RECOVER),
+	WORD(disruptive, what_disruptive, 0, DISRUPTIVE_NEVER),
+	WORD(allow_gap, no_yes, 0, 0),
+	WORD(initiate_unknown, no_yes, 0, 0),
+	WORD(log_level, levels, LOG_ERR, LOG_INFO - LOG_ERR),
 	MS(settle_ms, 1000, 0, MINUTE),
 	/* Longer, and the daemon has changed too much between the two listings. */
 	MS(listing_gap_ms, 300, 100, 4 * SECOND),
@@ -63,12 +77,27 @@ const struct conf_key conf_keys[] = {
 	LIMIT_MS(in_progress_ms, 5000, 500, 10 * MINUTE),
 	LIMIT_MS(quiet_ms, 3000, 500, MINUTE),
 	LIMIT(in_flight, 8, 1, 64),
+	LIMIT(uncertain_in_flight, 2, 1, 64),
+	LIMIT(uncertain_all, 30, 1, 10000),
+	LIMIT_MS(uncertain_peer_ms, MINUTE, SECOND, DAY),
+	LIMIT_MS(spoofed_delay_ms, 10 * SECOND, SECOND, HOUR),
+	LIMIT_MS(retransmit_ms, 165 * SECOND, SECOND, HOUR),
+	LIMIT_MS(disruptive_ms, 10 * MINUTE, SECOND, DAY),
 	LIMIT(give_up, 8, 1, 1000),
 	LIMIT_MS(give_up_ms, HOUR, MINUTE, 7 * DAY),
 	LIMIT_MS(backoff_min_ms, 2000, 500, HOUR),
 	LIMIT_MS(backoff_max_ms, 10 * MINUTE, 500, DAY),
 	{ 0 }
 };
+
+const struct conf_key *conf_key_named(const char *name)
+{
+	const struct conf_key *key = conf_keys;
+
+	while (strcmp(key->name, name))
+		key++;
+	return key;
+}
 
 void *conf_member(const struct conf *c, const struct conf_key *key)
 {
@@ -83,10 +112,8 @@ const char *conf_text(const struct conf *c, const struct conf_key *key, char buf
 	case CONF_PATH:
 	case CONF_SOCKET:
 		return *(char *const *)member;
-	case CONF_MODE:
-		return conf_modes[*(const enum mode *)member];
-	case CONF_LEVEL:
-		return conf_levels[*(const int *)member - LOG_ERR];
+	case CONF_WORD:
+		return key->words[*(const int *)member - key->base];
 	case CONF_MS:
 		snprintf(buf, 32, "%" PRId64, *(const int64_t *)member);
 		return buf;

@@ -186,7 +186,7 @@ void do_mode_show(struct client *cl)
 	} else {
 		list_mode(&m, ALL_CONNS);
 		for (i = 0; i < d->conf->nconn; i++)
-			if (d->conf->conn[i].has_mode)
+			if (d->conf->conn[i].value[OWN_MODE] >= 0)
 				list_mode(&m, d->conf->conn[i].name);
 		settings_modes(d->settings, list_set, &m);
 	}
