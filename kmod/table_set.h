@@ -126,21 +126,18 @@ static __always_inline u32 invspi_hash_set(const struct invspi_slots *slots, u32
 	return (hash >> 16) & slots->mask;
 }
 
-/* The first slot with this tag, or INVSPI_NO_SLOT. Without a lock. */
+/*
+ * The first slot with this tag, or INVSPI_NO_SLOT. Without a lock. Unrolled all the
+ * way a slot has a constant offset, and costs three instructions instead of five.
+ */
 static __always_inline u32 invspi_set_find(const struct invspi_set *set, u32 tag)
 {
 	u32 i;
 
-	for (i = 0; i < INVSPI_SET_FLOWS; i += 4) {
+#pragma GCC unroll 16
+	for (i = 0; i < INVSPI_SET_FLOWS; i++)
 		if (READ_ONCE(set->tag[i]) == tag)
 			return i;
-		if (READ_ONCE(set->tag[i + 1]) == tag)
-			return i + 1;
-		if (READ_ONCE(set->tag[i + 2]) == tag)
-			return i + 2;
-		if (READ_ONCE(set->tag[i + 3]) == tag)
-			return i + 3;
-	}
 	return INVSPI_NO_SLOT;
 }
 
