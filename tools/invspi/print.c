@@ -6,14 +6,26 @@
 
 #include "invspi.h"
 
-/* Name of an interface that may be gone by now; NULL if none is known. */
-static const char *ifname(uint32_t ifindex, char buf[IF_NAMESIZE + 8])
+/*
+ * Name of an interface that may be gone by now; NULL if none is known. Of one
+ * listing the last is remembered: most flows come in by one, and to ask costs three
+ * system calls.
+ */
+static const char *ifname(const struct invspi *inv, uint32_t ifindex)
 {
+	static char name[IF_NAMESIZE + 8];
+	static uint32_t last;
+	static int64_t when;
+
 	if (!ifindex)
 		return NULL;
-	if (!if_indextoname(ifindex, buf))
-		snprintf(buf, IF_NAMESIZE + 8, "if%" PRIu32, ifindex);
-	return buf;
+	if (ifindex == last && inv->now_ms == when)
+		return name;
+	if (!if_indextoname(ifindex, name))
+		snprintf(name, sizeof(name), "if%" PRIu32, ifindex);
+	last = ifindex;
+	when = inv->now_ms;
+	return name;
 }
 
 static const char *or_unknown(const char *name)
@@ -29,9 +41,9 @@ static int64_t time_of(const struct invspi *inv, uint64_t age_ms)
 static void json_flow(struct invspi *inv, const char *event, bool resync,
 		      const struct invspi_flow *flow)
 {
-	char addr[FMT_ADDR_LEN], when[FMT_TIME_LEN], dev[IF_NAMESIZE + 8], spi[12];
+	char addr[FMT_ADDR_LEN], when[FMT_TIME_LEN], spi[12];
 	struct fmt *f = &inv->out;
-	const char *name = ifname(flow->ifindex, dev);
+	const char *name = ifname(inv, flow->ifindex);
 	unsigned int i;
 
 	fmt_object(f, NULL);
@@ -78,9 +90,8 @@ static void json_flow(struct invspi *inv, const char *event, bool resync,
 static void text_flow(struct invspi *inv, const char *sep, const struct invspi_flow *flow)
 {
 	char addr[FMT_ADDR_LEN], when[FMT_TIME_LEN], age[FMT_AGE_LEN];
-	char dev[IF_NAMESIZE + 8];
 	struct fmt *f = &inv->out;
-	const char *name = ifname(flow->ifindex, dev);
+	const char *name = ifname(inv, flow->ifindex);
 	bool udp = flow->encap_type == XFRM_INVSPI_ENCAP_ESPINUDP;
 	unsigned int i;
 
