@@ -154,10 +154,13 @@ static u32 invspi_set_oldest(const struct invspi_set *set, u32 which, u64 oldest
 	return best;
 }
 
-/* Of those that pause the flow that began last: those from before an attack stay. */
+/*
+ * Of the flows that pause the one that began last, if at least half of the set began
+ * before it: what was there before an attack stays.
+ */
 static u32 invspi_set_youngest(const struct invspi_set *set, u64 now)
 {
-	u32 best = INVSPI_NO_SLOT, i;
+	u32 best = INVSPI_NO_SLOT, older = 0, i;
 	u64 youngest = 0;
 
 	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
@@ -167,7 +170,10 @@ static u32 invspi_set_youngest(const struct invspi_set *set, u64 now)
 			best = i;
 		}
 	}
-	return best;
+	/* counts itself, too */
+	for (i = 0; i < INVSPI_SET_FLOWS; i++)
+		older += set->cold[i].first <= youngest;
+	return older > INVSPI_SET_FLOWS / 2 ? best : INVSPI_NO_SLOT;
 }
 
 /*

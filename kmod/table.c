@@ -23,14 +23,15 @@
  *  3. else that of the flow that has been silent longest, if that is longer
  *     than idle_ms;
  *  4. else, if the set took in no other within the last second, that of the
- *     flow that began last among those silent for more than two seconds;
+ *     flow that began last among those silent for more than two seconds, unless
+ *     it is of the older half of the set;
  *  5. else none: flows that go on stay, and the packet is only counted.
  *
  * 4 is for a spoofer who sends each of his flows more than once, and again before
  * idle_ms: one packet in seven milliseconds would hold all of 4096 slots. To hide
- * a flow that begins, or to drive out one from before that pauses, he has to send
- * from all of them every two seconds, 2000 packets a second, and what does not
- * pause he cannot drive out at all.
+ * a flow that begins he has to send from half of them every two seconds, 1000
+ * packets a second. The older half of a set he cannot drive out at all, nor what
+ * does not pause.
  *
  * The sum is always exact: each packet is in a flow, or in one of the counters
  * evicted, deleted and untracked; counts move from one to the other under the

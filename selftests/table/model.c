@@ -219,12 +219,13 @@ struct view {
 	unsigned int flows;
 	bool once; /* one with a single packet at least */
 	u64 oldest; /* of these, else of all */
-	u64 youngest; /* when the last of those that pause began; 0: none does */
+	u64 youngest; /* when the last of those that pause began; 0: none may go */
 };
 
 static struct view look(u32 set)
 {
 	struct view v = { .oldest = ~0ULL };
+	unsigned int younger = 0;
 	struct model_flow *f;
 
 	for (f = m.flows; f; f = f->next) {
@@ -241,6 +242,10 @@ static struct view look(u32 set)
 		if (pauses(f) && f->is.first > v.youngest)
 			v.youngest = f->is.first;
 	}
+	for (f = m.flows; f; f = f->next)
+		younger += f->kept && f->set == set && f->is.first > v.youngest;
+	if (younger >= INVSPI_SET_FLOWS / 2)
+		v.youngest = 0; /* it is of the older half */
 	return v;
 }
 
