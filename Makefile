@@ -3,6 +3,7 @@
 # make               module for the running kernel (or KDIR), and the tools
 # make demo          the whole story on two gateways, in a virtual machine
 # make check         the tests of the gate, in virtual machines
+# make check-all     the long ones; PART=NAME for one of them, AGAIN=1, REPORT=FILE
 # make bench         what a packet costs, beside what one might use instead;
 #                    RELEASE=bookworm (or trixie, sid), JSON=FILE
 # make fuzz          FUZZ_SECONDS for each fuzz target (60)
@@ -32,6 +33,9 @@ demo:
 check:
 	selftests/check
 
+check-all:
+	REPORT=$(if $(REPORT),$(abspath $(REPORT))) AGAIN=$(AGAIN) selftests/check-all $(PART)
+
 bench:
 	selftests/bench/run $(if $(RELEASE),--release $(RELEASE)) $(if $(JSON),--json $(JSON))
 
@@ -56,4 +60,4 @@ clean:
 	$(MAKE) -C selftests clean
 	if [ -d "$(KDIR)" ]; then $(MAKE) -C $(KDIR) M=$(CURDIR) clean; fi
 
-.PHONY: all kmod tools selftests demo check bench fuzz style install install-kmod install-tools clean
+.PHONY: all kmod tools selftests demo check check-all bench fuzz style install install-kmod install-tools clean
