@@ -63,7 +63,7 @@ def per_packet(result):
         cells = [columns["bare"]["rows"][row]["median"]] + [columns[n]["rows"][row]["added"] for n in names]
         spreads = [columns[n]["rows"][row]["spread"] for n in ["bare"] + names]
         note = [" *" if n in RIVALS and not same_job(columns, row, n) else "  " for n in ["bare"] + names]
-        print(f"{text:30}" + "".join(f"{c:10,.0f}{n}" for c, n in zip(cells, note)))
+        print(f"{text:30}" + "".join(f"{round(c):10,}{n}" for c, n in zip(cells, note)))
         print(f"{'':30}" + "".join(f"{f'+-{s:,.0f}':>10}  " for s in spreads))
     print(f"{'packets counted in the end':30}" + " " * 24, end="")
     for n in names[1:]:
