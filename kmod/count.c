@@ -223,7 +223,6 @@ static u32 invspi_set_insert(struct invspi_table *tb, struct invspi_percpu *pc,
 	invspi_flow_add(set, i, pkt, now);
 	cold->key = pkt->key;
 	cold->first = now;
-	cold->log_last = 0;
 	cold->log_seen = 0;
 
 	set->used |= BIT(i);
