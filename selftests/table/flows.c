@@ -68,22 +68,28 @@ static __always_inline void add(struct invspi_set *set, u32 i, u64 rest, const v
 		invspi_flow_dport(set, i, pkt->dport);
 }
 
-u32 flows_drop_inside(struct invspi_table *tb, struct invspi_pkt *pkt)
+bool flows_drop_usual(struct invspi_table *tb, struct invspi_pkt *pkt, u32 hash,
+		      struct invspi_set **missed, u32 *seen)
 {
 	struct invspi_percpu *pc = this_cpu_ptr(tb->pcpu);
+
+	if (pkt->key.kind & INVSPI_KIND_IPV6)
+		return invspi_count_usual(tb, pc, 0, &pkt->key.src6, pkt->key.rest, hash, add, pkt,
+					  missed, seen);
+	return invspi_count_usual(tb, pc, pkt->key.addr[3], NULL, pkt->key.rest, hash, add, pkt,
+				  missed, seen);
+}
+
+u32 flows_drop_inside(struct invspi_table *tb, struct invspi_pkt *pkt)
+{
 	u32 hash = invspi_key_hash(tb, &pkt->key), seen = 0;
 	bool v6 = pkt->key.kind & INVSPI_KIND_IPV6;
 	struct invspi_set *missed = NULL;
-	bool usual;
 
 	if (pkt->reason == INVSPI_NO_STATE) {
-		if (v6)
-			usual = invspi_count_usual(tb, pc, 0, &pkt->key.src6, pkt->key.rest, hash,
-						   add, pkt, &missed, &seen);
-		else
-			usual = invspi_count_usual(tb, pc, pkt->key.addr[3], NULL, pkt->key.rest,
-						   hash, add, pkt, &missed, &seen);
-		if (usual || (missed && invspi_table_refuse(tb, missed, seen, v6)))
+		if (flows_drop_usual(tb, pkt, hash, &missed, &seen))
+			return 0;
+		if (missed && invspi_table_refuse(tb, missed, seen, v6))
 			return 0;
 	}
 	return invspi_table_count(tb, pkt, hash, missed, seen);

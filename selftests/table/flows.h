@@ -26,6 +26,10 @@ u32 flows_drop_n(struct invspi_table *tb, struct invspi_pkt *pkt, unsigned int n
 /* The same without RCU and bottom halves, which the caller sees to. */
 u32 flows_drop_inside(struct invspi_table *tb, struct invspi_pkt *pkt);
 
+/* The first step of it: invspi_count_usual() */
+bool flows_drop_usual(struct invspi_table *tb, struct invspi_pkt *pkt, u32 hash,
+		      struct invspi_set **missed, u32 *seen);
+
 static inline void flows_enter(void)
 {
 	local_bh_disable();

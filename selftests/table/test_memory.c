@@ -321,7 +321,7 @@ static void test_64_bits(void **state)
 		flows_enter();
 		/* as if it had been that many packets */
 		invspi_set_get(&tb, hash)->hot[0].drops[reason] += most;
-		invspi_stat_change(&this_cpu_ptr(tb.pcpu)->packets[reason][0], most);
+		add_to(packets[reason][0], most);
 		flows_leave();
 		pkt.reason = reason;
 		pkt.bytes = most;
@@ -358,9 +358,9 @@ static void test_64_bits_evicted(void **state)
 	flows_enter();
 	for (i = 0; i < INVSPI_SET_FLOWS; i++)
 		invspi_set_get(&tb, 0)->hot[i].drops[0] += 1ULL << 33;
-	invspi_stat_change(&this_cpu_ptr(tb.pcpu)->packets[0][0], 16ULL << 33);
-	invspi_stat_change(&this_cpu_ptr(tb.pcpu)->packets[0][0], 1ULL << 34);
-	invspi_stat_change(&this_cpu_ptr(tb.pcpu)->untracked_packets, 1ULL << 34);
+	add_to(packets[0][0], 16ULL << 33);
+	add_to(packets[0][0], 1ULL << 34);
+	add_to(untracked_packets, 1ULL << 34);
 	flows_leave();
 	pass(msecs_to_jiffies(60000));
 	for (i = 0; i < 3; i++) {

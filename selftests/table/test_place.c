@@ -261,6 +261,40 @@ static void test_pause(void **state)
 	end();
 }
 
+static bool is_source(const struct invspi_flow *flow, const void *src4)
+{
+	return flow->key.src4 == *(const __be32 *)src4;
+}
+
+/* Where in the set the youngest is does not matter. */
+static void test_youngest_anywhere(void **state)
+{
+	static const u8 packets[] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2 };
+	struct invspi_pkt pkt[INVSPI_SET_FLOWS], young, more;
+	u32 src = 100000, i, j;
+
+	(void)state;
+	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
+		begin(64, 65536);
+		fill(pkt, order, packets);
+		/* another one takes the place of the i-th */
+		assert_int_equal(1, invspi_table_delete(&tb, is_source, &pkt[order[i]].key.src4));
+		young = next_in_set(&src);
+		flows_drop_n(&tb, &young, 2);
+		/* but is not the one that was silent longest */
+		pass(1);
+		flows_drop(&tb, &young);
+		pass(INVSPI_PAUSE + 1);
+		more = next_in_set(&src);
+		flows_drop(&tb, &more);
+		assert_true(has(&more));
+		assert_false(has(&young));
+		for (j = 0; j < INVSPI_SET_FLOWS; j++)
+			assert_int_equal(j != i, has(&pkt[order[j]]));
+		end();
+	}
+}
+
 /* idle_ms is longer than the clock has run. */
 static void test_idle_beyond_boot(void **state)
 {
@@ -492,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_eviction),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_pause),
+		cmocka_unit_test(test_youngest_anywhere),
 		cmocka_unit_test(test_idle_beyond_boot),
 		cmocka_unit_test(test_lottery),
 		cmocka_unit_test(test_no_lottery),

@@ -69,6 +69,9 @@ static void test_desync(void **state)
 		/* it stays, and is told once */
 		pass(HZ);
 		assert_int_equal(0, flows_drop_n(&tb, &pkt, 10));
+		pkt.reason = INVSPI_ACQUIRE;
+		assert_int_equal(0, flows_drop(&tb, &pkt));
+		pkt.reason = INVSPI_NO_STATE;
 		assert_int_equal(0, take_event(&pkt));
 		assert_int_equal(INVSPI_FLOW_MANY | INVSPI_FLOW_DESYNC, flags_of(&pkt));
 		end();
@@ -341,6 +344,67 @@ static void test_no_log(void **state)
 	end();
 }
 
+/* Is a packet one of those that take the short way? */
+static bool is_usual(struct invspi_pkt *pkt)
+{
+	struct invspi_set *missed;
+	bool usual;
+	u32 seen;
+
+	flows_enter();
+	usual = flows_drop_usual(&tb, pkt, invspi_key_hash(&tb, &pkt->key), &missed, &seen);
+	flows_leave();
+	return usual;
+}
+
+/* A desync's packets are, unless there is more to do, or it is another flow's. */
+static void test_usual(void **state)
+{
+	struct invspi_pkt pkt[2] = { flows_pkt4(1, 2), flows_pkt6(1, 2) }, other;
+	unsigned long idle = msecs_to_jiffies(60000);
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		begin(4096, 65536);
+		assert_false(is_usual(&pkt[i]));
+		flows_drop(&tb, &pkt[i]);
+		assert_false(is_usual(&pkt[i]));
+		flows_drop(&tb, &pkt[i]);
+		pass(HZ);
+		assert_false(is_usual(&pkt[i]));
+		flows_drop(&tb, &pkt[i]);
+		assert_true(is_usual(&pkt[i]));
+		assert_int_equal(4, count_of(&pkt[i]));
+		assert_int_equal(4, totals().packets[INVSPI_NO_STATE][i]);
+
+		other = pkt[i];
+		other.key.dst6.s6_addr32[3]++;
+		assert_false(is_usual(&other));
+		other = pkt[i];
+		other.key.kind |= INVSPI_KIND_AH;
+		assert_false(is_usual(&other));
+
+		pass(idle);
+		assert_int_equal(0, age(0));
+		assert_false(is_usual(&pkt[i]));
+		flows_drop(&tb, &pkt[i]);
+		assert_true(is_usual(&pkt[i]));
+
+		cfg.log_interval_ms = 1000;
+		configure();
+		assert_false(is_usual(&pkt[i]));
+		flows_drop(&tb, &pkt[i]);
+		pass(HZ - 1);
+		assert_true(is_usual(&pkt[i]));
+		assert_int_equal(1, totals().log_suppressed);
+		pass(1);
+		assert_false(is_usual(&pkt[i]));
+		assert_int_equal(8, count_of(&pkt[i]));
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_log_rate),
 		cmocka_unit_test(test_no_log),
+		cmocka_unit_test(test_usual),
 	};
 
 	shim_srand(1);

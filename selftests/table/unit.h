@@ -100,6 +100,16 @@ static inline u8 flags_of(const struct invspi_pkt *pkt)
 	return flow.key.flags;
 }
 
+/* As if this CPU had counted @n more */
+#define add_to(counter, n)                                              \
+	do {                                                            \
+		local_bh_disable();                                     \
+		u64_stats_update_begin(&this_cpu_ptr(tb.pcpu)->syncp);  \
+		invspi_stat_change(&this_cpu_ptr(tb.pcpu)->counter, n); \
+		u64_stats_update_end(&this_cpu_ptr(tb.pcpu)->syncp);    \
+		local_bh_enable();                                      \
+	} while (0)
+
 /* The next packet, from *@src on, that falls into set 0; all with other tags */
 static inline struct invspi_pkt next_in_set(u32 *src)
 {

@@ -31,7 +31,7 @@ uint64_t shim_time(void);
 void shim_set_time(uint64_t now);
 
 /* What this thread is inside of, and how often; counted only to be asserted. */
-enum shim_context { SHIM_BH, SHIM_LOCK, SHIM_RCU, SHIM_CONTEXTS };
+enum shim_context { SHIM_BH, SHIM_LOCK, SHIM_RCU, SHIM_STATS, SHIM_CONTEXTS };
 
 extern __thread int shim_depth[SHIM_CONTEXTS];
 

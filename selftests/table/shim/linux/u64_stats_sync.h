@@ -4,7 +4,10 @@
 
 #include <linux/types.h>
 
-/* As on 64 bits, where the kernel has no sequence and its local64_t */
+/*
+ * As on 64 bits, where the kernel has no sequence and its local64_t. On 32 bits it
+ * has one, so counters may change inside of an update only, which does not nest.
+ */
 struct u64_stats_sync {
 };
 
@@ -13,10 +16,22 @@ typedef struct {
 } u64_stats_t;
 
 #define u64_stats_init(sync) ((void)(sync))
-#define u64_stats_update_begin(sync) ((void)(sync), shim_check(SHIM_BH))
-#define u64_stats_update_end(sync) ((void)(sync))
 #define u64_stats_fetch_begin(sync) ((void)(sync), 0)
 #define u64_stats_fetch_retry(sync, start) ((void)(sync), (void)(start), 0)
+
+static inline void u64_stats_update_begin(struct u64_stats_sync *sync)
+{
+	(void)sync;
+	shim_check(SHIM_BH);
+	assert(!shim_depth[SHIM_STATS]);
+	shim_enter(SHIM_STATS);
+}
+
+static inline void u64_stats_update_end(struct u64_stats_sync *sync)
+{
+	(void)sync;
+	shim_leave(SHIM_STATS);
+}
 
 static inline u64 u64_stats_read(const u64_stats_t *s)
 {
@@ -25,6 +40,7 @@ static inline u64 u64_stats_read(const u64_stats_t *s)
 
 static inline void u64_stats_set(u64_stats_t *s, u64 value)
 {
+	shim_check(SHIM_STATS);
 	WRITE_ONCE(s->v, value);
 }
 
