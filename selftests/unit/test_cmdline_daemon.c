@@ -24,6 +24,12 @@
 	"\"until\":null,\"reason\":\"works\\u001b[2J\"},{\"conn\":\"net-b\",\"since\":\"x\"," \
 	"\"until\":null,\"reason\":\"\"}]}\n"
 
+#define CONN_ANSWER(failed)                                                                 \
+	"{\"ok\":true,\"conn\":\"gw\",\"connection\":{\"mode\":\"advise\",\"hold\":false}," \
+	"\"children\":[{\"child\":\"net\",\"up\":true}],\"sas\":[],\"failed\":" failed "}\n"
+#define CONN_TEXT \
+	"connection:\n    mode advise\n    hold no\nchildren:\n    child net up yes\nsas -\n"
+
 struct row {
 	const char *args[10];
 	const char *request; /* NULL: none arrives */
@@ -107,6 +113,61 @@ static const struct row rows[] = {
 	  0,
 	  "",
 	  "invspi: warning: no such connection\\x07\n" },
+
+	{ { "mode" },
+	  "{\"command\":\"mode-show\"}\n",
+	  "{\"ok\":true,\"modes\":[{\"conn\":\"all\",\"mode\":\"recover\",\"from\":\"x y\"}]}\n",
+	  0,
+	  "conn all mode recover from \"x y\"\n",
+	  "" },
+	{ { "mode", "show", "gw" },
+	  "{\"command\":\"mode-show\",\"conn\":\"gw\"}\n",
+	  "{\"ok\":true,\"modes\":[]}\n",
+	  0,
+	  "\n",
+	  "" },
+	{ { "mode", "obs" },
+	  "{\"command\":\"mode-set\",\"mode\":\"observe\"}\n",
+	  "{\"ok\":true}\n",
+	  0,
+	  "",
+	  "" },
+	{ { "mode", "def", "gw" },
+	  "{\"command\":\"mode-set\",\"mode\":\"default\",\"conn\":\"gw\"}\n",
+	  "{\"ok\":true,\"warning\":\"not on disk\"}\n",
+	  0,
+	  "",
+	  "invspi: warning: not on disk\n" },
+	{ { "peer", "r", "all" },
+	  "{\"command\":\"peer-retry\",\"conn\":\"all\"}\n",
+	  "{\"ok\":true,\"forgotten\":3}\n",
+	  0,
+	  "",
+	  "" },
+	{ { "recover", "gw", "dry" },
+	  "{\"command\":\"recover\",\"conn\":\"gw\",\"dry_run\":true}\n",
+	  CONN_ANSWER("null"),
+	  0,
+	  CONN_TEXT,
+	  "" },
+	{ { "recover", "gw" },
+	  "{\"command\":\"recover\",\"conn\":\"gw\"}\n",
+	  CONN_ANSWER("\"held \\u001b[2J\""),
+	  1,
+	  CONN_TEXT,
+	  "invspi: invspid: held \\x1b[2J\n" },
+	{ { "-j", "recover", "gw" },
+	  "{\"command\":\"recover\",\"conn\":\"gw\"}\n",
+	  CONN_ANSWER("\"blocked\""),
+	  1,
+	  CONN_ANSWER("\"blocked\""),
+	  "invspi: invspid: blocked\n" },
+	{ { "explain", "conn", "gw" },
+	  "{\"command\":\"explain\",\"conn\":\"gw\"}\n",
+	  CONN_ANSWER("null"),
+	  0,
+	  CONN_TEXT,
+	  "" },
 
 	/* answers that are none */
 	{ { "status" },

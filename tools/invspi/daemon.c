@@ -8,6 +8,7 @@
 #include "control.h"
 #include "invspi.h"
 #include "parse.h"
+#include "request.h"
 #include "render.h"
 
 #define HOLD_MAX_MS (UINT64_C(3650) * 86400000)
@@ -20,49 +21,14 @@ static const char hold_usage[] =
 	"DURATION := NUMBER{ s | m | h | d }\n";
 static const char explain_usage[] =
 	"Usage: invspi explain [ src ADDRESS ] [ dst ADDRESS ] [ spi SPI ]\n"
-	"                      [ proto { esp | ah } ]\n";
-
-/* Takes the reference of @request; prints member @key of the answer, if any. */
-static int ask(struct invspi *inv, json_t *request, const char *key, const char *none)
-{
-	struct invspi_err err;
-	json_t *answer;
-
-	if (control_call(inv->control, request, &answer, &err))
-		return failed(&err);
-	if (key && !json_object_get(answer, key)) {
-		json_decref(answer);
-		invspi_err_set(&err, EPROTO, "invspid's answer has no \"%s\"", key);
-		return failed(&err);
-	}
-	if (key || fmt_is_json(&inv->out))
-		render(inv, answer, key ? json_object_get(answer, key) : NULL, none);
-	json_decref(answer);
-	return EXIT_FINE;
-}
-
-static json_t *new_request(const char *command)
-{
-	return json_pack("{s:s}", "command", command);
-}
-
-/* False if @value is not UTF-8. */
-static bool put(json_t *request, const char *key, const char *value)
-{
-	return !json_object_set_new(request, key, json_string(value));
-}
-
-static int not_utf8(json_t *request, struct args *args, const char *key)
-{
-	json_decref(request);
-	return usage_error(args, "%s is not valid UTF-8", key);
-}
+	"                      [ proto { esp | ah } ]\n"
+	"       invspi explain conn CONN\n";
 
 static int status(struct invspi *inv, struct args *args)
 {
 	if (want_end(args))
 		return EXIT_USAGE;
-	return ask(inv, new_request("status"), "status", "");
+	return request_run(inv, request_new("status"), "status", "");
 }
 
 int status_main(struct invspi *inv, struct args *args)
@@ -95,7 +61,7 @@ static int put_hold_options(json_t *request, struct args *args)
 		if (json_object_get(request, keys[i]))
 			return usage_error(args, "\"%s\" is given twice", words[i]);
 		if (i == 1) {
-			if (!put(request, "reason", value))
+			if (!request_put(request, "reason", value))
 				return usage_error(args, "the reason is not valid UTF-8");
 			continue;
 		}
@@ -114,15 +80,15 @@ static int hold_add(struct invspi *inv, struct args *args)
 
 	if (!conn || !*conn)
 		return usage_error(args, "\"hold add\" needs the name of a connection, or all");
-	request = new_request("hold-add");
-	if (!put(request, "conn", conn))
-		return not_utf8(request, args, "the name of the connection");
+	request = request_new("hold-add");
+	if (!request_put(request, "conn", conn))
+		return request_bad(request, args, "the name of the connection");
 	rc = put_hold_options(request, args);
 	if (rc) {
 		json_decref(request);
 		return rc;
 	}
-	return ask(inv, request, NULL, "");
+	return request_run(inv, request, NULL, "");
 }
 
 static int hold_del(struct invspi *inv, struct args *args)
@@ -134,10 +100,10 @@ static int hold_del(struct invspi *inv, struct args *args)
 		return usage_error(args, "\"hold del\" needs the name of a connection, or all");
 	if (want_end(args))
 		return EXIT_USAGE;
-	request = new_request("hold-del");
-	if (!put(request, "conn", conn))
-		return not_utf8(request, args, "the name of the connection");
-	return ask(inv, request, NULL, "");
+	request = request_new("hold-del");
+	if (!request_put(request, "conn", conn))
+		return request_bad(request, args, "the name of the connection");
+	return request_run(inv, request, NULL, "");
 }
 
 /* Leaves only the holds that concern @conn, which one on all does. */
@@ -164,7 +130,7 @@ static int hold_show(struct invspi *inv, struct args *args)
 
 	if (want_end(args))
 		return EXIT_USAGE;
-	if (control_call(inv->control, new_request("hold-show"), &answer, &err))
+	if (control_call(inv->control, request_new("hold-show"), &answer, &err))
 		return failed(&err);
 	if (conn && strcmp(conn, "all"))
 		filter_holds(answer, conn);
@@ -195,6 +161,11 @@ static int put_selector(json_t *request, const char *key, const char *value, str
 		rc = parse_spi(value, &spi, err);
 		if (!rc)
 			snprintf(text, sizeof(text), "0x%08" PRIx32, spi);
+	} else if (!strcmp(key, "conn")) {
+		if (!request_put(request, key, value))
+			return invspi_err_set(err, EINVAL,
+					      "the name of the connection is not valid UTF-8");
+		return 0;
 	} else if (!strcmp(key, "proto")) {
 		rc = parse_keyword(value, "protocol", protos, err);
 		if (rc >= 0) {
@@ -207,14 +178,14 @@ static int put_selector(json_t *request, const char *key, const char *value, str
 			fmt_addr(text, family, &addr);
 	}
 	if (!rc)
-		put(request, key, text);
+		request_put(request, key, text);
 	return rc;
 }
 
 static int explain(struct invspi *inv, struct args *args)
 {
-	static const char *const keys[] = { "src", "dst", "spi", "proto", NULL };
-	json_t *request = new_request("explain");
+	static const char *const keys[] = { "src", "dst", "spi", "proto", "conn", NULL };
+	json_t *request = request_new("explain");
 	const char *word, *value;
 	struct invspi_err err;
 	int i, rc = 0;
@@ -235,7 +206,14 @@ static int explain(struct invspi *inv, struct args *args)
 		json_decref(request);
 		return rc;
 	}
-	return ask(inv, request, "flows", "no flow to explain");
+	if (json_object_get(request, "conn") && json_object_size(request) > 2) {
+		json_decref(request);
+		return usage_error(args, "\"conn\" stands alone: \"explain\" without it is about "
+					 "flows");
+	}
+	if (json_object_get(request, "conn"))
+		return request_conn(inv, request);
+	return request_run(inv, request, "flows", "no flow to explain");
 }
 
 /* `explain' has no commands but help: its words are selectors. */

@@ -21,12 +21,14 @@ enum exit_code {
  * @out: stdout, as text or JSON
  * @details: -s, more of everything in text
  * @control: path of invspid's socket
+ * @state: directory of invspid's history, NULL = ask invspid
  * @now_ms: when the kernel said what is about to be printed; ages count from it
  */
 struct invspi {
 	struct fmt out;
 	bool details;
 	const char *control;
+	const char *state;
 	int64_t now_ms;
 };
 
@@ -79,5 +81,9 @@ int monitor_main(struct invspi *inv, struct args *args);
 int status_main(struct invspi *inv, struct args *args);
 int hold_main(struct invspi *inv, struct args *args);
 int explain_main(struct invspi *inv, struct args *args);
+int history_main(struct invspi *inv, struct args *args);
+int mode_main(struct invspi *inv, struct args *args);
+int recover_main(struct invspi *inv, struct args *args);
+int peer_main(struct invspi *inv, struct args *args);
 
 #endif /* INVSPI_INVSPI_H */

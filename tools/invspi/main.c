@@ -17,15 +17,16 @@
 static const char usage[] =
 	"Usage: invspi [ OPTIONS ] OBJECT { COMMAND | help }\n"
 	"       invspi { help | -V }\n"
-	"where  OBJECT := { flow | stats | config | monitor | status | hold | explain }\n"
+	"where  OBJECT := { flow | stats | config | monitor | status | explain | history |\n"
+	"                   hold | mode | recover | peer }\n"
 	"       OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -n[etns] NETNS |\n"
-	"                    --control PATH | -V[ersion] | -h[elp] }\n";
+	"                    --control PATH | --state DIR | -V[ersion] | -h[elp] }\n";
 
 static const struct command objects[] = {
-	{ "flow", flow_main },	     { "stats", stats_main },
-	{ "config", config_main },   { "monitor", monitor_main },
-	{ "status", status_main },   { "hold", hold_main },
-	{ "explain", explain_main }, { NULL, NULL },
+	{ "flow", flow_main },	     { "stats", stats_main },	  { "config", config_main },
+	{ "monitor", monitor_main }, { "status", status_main },	  { "hold", hold_main },
+	{ "explain", explain_main }, { "history", history_main }, { "mode", mode_main },
+	{ "recover", recover_main }, { "peer", peer_main },	  { NULL, NULL },
 };
 
 int failed(const struct invspi_err *err)
@@ -101,6 +102,7 @@ static int parse_options(int argc, char **argv, struct invspi *inv, const char *
 		{ "statistics", no_argument, NULL, 's' },
 		{ "netns", required_argument, NULL, 'n' },
 		{ "control", required_argument, NULL, 'c' },
+		{ "state", required_argument, NULL, 'S' },
 		{ "Version", no_argument, NULL, 'V' },
 		{ "version", no_argument, NULL, 'V' },
 		{ "help", no_argument, NULL, 'h' },
@@ -126,6 +128,9 @@ static int parse_options(int argc, char **argv, struct invspi *inv, const char *
 			break;
 		case 'c':
 			inv->control = optarg;
+			break;
+		case 'S':
+			inv->state = optarg;
 			break;
 		case 'V':
 			printf("invspi %s\n", INVSPI_VERSION);

@@ -256,6 +256,8 @@ static const char *failure(const struct by_hand *b)
 		o = b->began[i] ? outcome_of(b, i) : OUTCOME_QUIET;
 		failed |= o != OUTCOME_HEALED && o != OUTCOME_QUIET && o != OUTCOME_STALE;
 	}
+	if (b->purpose != EXPLAIN && ike_state(b->d->ike) != DAEMON_READY)
+		return "the IKE daemon is not ready: see \"daemon\", and `invspi status'";
 	if (b->purpose != CARRY_OUT)
 		return NULL;
 	if (failed)

@@ -16,9 +16,6 @@
 #include "history_db.h"
 #include "log.h"
 
-#define APPLICATION_ID 0x69767370 /* "ivsp": tells ours from other files of SQLite */
-#define SCHEMA_VERSION 2
-
 static const char schema[] =
 	"BEGIN IMMEDIATE;"
 	"CREATE TABLE sa ("

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Statements that both the reader and the writer of the history's file use. */
+/* What all who read or write the history's file share, invspi among them. */
 #ifndef INVSPID_HISTORY_DB_H
 #define INVSPID_HISTORY_DB_H
 
 #include "history_int.h"
+
+#define HIST_DIR "/var/lib/invspid" /* unless configured otherwise */
+#define HIST_FILE "history.db"
+#define APPLICATION_ID 0x69767370 /* "ivsp": tells ours from other files of SQLite */
+#define SCHEMA_VERSION 2
 
 /* All columns, in the order of sa_bind() and sa_read(). */
 #define SA_COLUMNS                                                                    \
