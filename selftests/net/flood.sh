@@ -45,9 +45,17 @@ flood_rounds()
 	done
 }
 
-# memory - what the module's sets and what the machine have, in KiB
+# memory - what the module's sets and what the machine have, in KiB. The kernel keeps
+# slabs that are empty, such as those of the queue's packets; it has to let go of them.
 memory()
 {
+	local cache
+
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	for cache in /sys/kernel/slab/*/shrink; do
+		[ ! -w "$cache" ] || echo 1 >"$cache"
+	done
 	# merged with other caches of this size it is not listed
 	MEM_SETS=$(sed -n "s/^xfrm_invspi_set  *[0-9]*  *\([0-9]*\) .*/\1/p" /proc/slabinfo)
 	MEM_FREE=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
