@@ -4,10 +4,12 @@
 OBJS_test_conf := invspid/conf.o invspid/conf_file.o invspid/conf_keys.o
 LIBS_test_conf := libconfuse
 
-DECIDE := invspid/decide.o invspid/decide_names.o
+DECIDE := invspid/decide.o invspid/decide_names.o invspid/verify.o
 OBJS_test_decide := $(DECIDE)
 OBJS_test_decide_gates := $(DECIDE)
 OBJS_test_decide_rungs := $(DECIDE)
+
+OBJS_test_track := invspid/track.o
 
 VICI := invspid/vici.o invspid/vici_msg.o
 IKE_VICI := $(VICI) invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \

@@ -351,20 +351,30 @@ static const struct gate gates[] = {
 	/* clang-format on */
 };
 
-/* The same for what would interrupt something: then the next row that fits counts. */
-static const struct gate bars[] = {
+/**
+ * struct bar - what keeps us from interrupting something: the next row that fits counts
+ * @need: facts that must all hold
+ * @blocked: for the log and explain
+ */
+struct bar {
+	uint64_t need;
+	const char *blocked;
+};
+
+/* First match; the empty one at the end is none. */
+static const struct bar bars[] = {
 	/* clang-format off */
-	{ F(SPOOFED), ACTION_NONE, LOOK_NOT,
+	{ F(SPOOFED),
 	  "not interrupted: there are signs of spoofing" },
-	{ F(EAP_OR_VIP), ACTION_NONE, LOOK_NOT,
+	{ F(EAP_OR_VIP),
 	  "not interrupted: with EAP, XAuth or a virtual IP it may not come back" },
-	{ F(NO_WAY_BACK), ACTION_NONE, LOOK_NOT,
+	{ F(NO_WAY_BACK),
 	  "not interrupted: we could not initiate it again" },
-	{ F(NOT_SILENT), ACTION_NONE, LOOK_NOT,
+	{ F(NOT_SILENT),
 	  "not interrupted: a child of the IKE_SA has received something since" },
-	{ F(GAP), ACTION_NONE, LOOK_NOT,
+	{ F(GAP),
 	  "not interrupted: packets could leave in clear meanwhile, and allow_gap is not set" },
-	{ F(DISRUPTED_RECENTLY), ACTION_NONE, LOOK_NOT,
+	{ F(DISRUPTED_RECENTLY),
 	  "not interrupted: that was done a moment ago" },
 	{ 0 },
 	/* clang-format on */
@@ -477,11 +487,22 @@ static const struct row *first_row(const struct row *row, uint64_t f)
 	return row;
 }
 
-static const struct gate *first_gate(const struct gate *gate, uint64_t f)
+static const struct gate *first_gate(uint64_t f)
 {
+	const struct gate *gate = gates;
+
 	while ((f & gate->need) != gate->need)
 		gate++;
 	return gate;
+}
+
+static const char *first_bar(uint64_t f)
+{
+	const struct bar *bar = bars;
+
+	while ((f & bar->need) != bar->need)
+		bar++;
+	return bar->blocked;
 }
 
 static int64_t look_ms(enum look look, const struct evidence *ev, const struct decide_state *st,
@@ -544,8 +565,7 @@ struct decision decide(const struct evidence *ev, const struct decide_state *st,
 	const struct gate *gate;
 
 	if (interrupts(row->action)) {
-		gate = first_gate(bars, interruption_facts(ev, st, lim, now));
-		d.blocked = gate->blocked;
+		d.blocked = first_bar(interruption_facts(ev, st, lim, now));
 		while (d.blocked && interrupts(row->action))
 			row = first_row(row + 1, f);
 	}
@@ -554,41 +574,11 @@ struct decision decide(const struct evidence *ev, const struct decide_state *st,
 	if (!is_exchange(row->action))
 		return d;
 
-	gate = first_gate(gates, budget_facts(ev, st, lim, now, is_uncertain(d.grade)));
+	gate = first_gate(budget_facts(ev, st, lim, now, is_uncertain(d.grade)));
 	if (gate->blocked) {
 		d.action = gate->action;
 		d.blocked = gate->blocked;
 		d.wait_ms = look_ms(gate->look, ev, st, lim, now);
 	}
 	return d;
-}
-
-int64_t backoff_ms(unsigned int attempts, const struct limits *lim, uint32_t random)
-{
-	int64_t ms = lim->backoff_min_ms;
-
-	for (; attempts > 1; attempts--)
-		ms += MIN(ms, lim->backoff_max_ms - ms);
-	return ms - ms / 4 + random % (ms / 2 + 1);
-}
-
-enum outcome verify(const struct verification *v, int64_t now)
-{
-	bool stopped = now - v->last_drop > VERIFY_STOPPED_MS;
-
-	/* Healed is healed, even if it was the peer's doing and ours was refused. */
-	if (stopped && v->new_sa && v->new_moved)
-		return OUTCOME_HEALED;
-	if (v->refused)
-		return OUTCOME_FAILED;
-	if (now - v->started < VERIFY_TIMEOUT_MS)
-		return OUTCOME_PENDING;
-	/* Where no packet came before, that none comes is no sign of anything. */
-	if (stopped && (v->new_sa || !v->no_flow))
-		return OUTCOME_QUIET;
-	/*
-	 * The exchange was completed, so the peer is in step: what still comes
-	 * is stale or forged, and another attempt would not change that.
-	 */
-	return v->new_sa ? OUTCOME_STALE : OUTCOME_FAILED;
 }

@@ -302,6 +302,8 @@ bool interrupts(enum action a);
 /* Does the grade rest on nothing but packets that anybody could have sent? */
 bool is_uncertain(enum grade g);
 
+/* ---- verify.c ---- */
+
 /**
  * backoff_ms() - how long to wait after an attempt
  * @attempts: attempts so far, the first one is 1
@@ -354,7 +356,7 @@ struct verification {
  */
 enum outcome verify(const struct verification *v, int64_t now);
 
-/* decide_names.c */
+/* ---- decide_names.c ---- */
 const char *grade_name(enum grade g);
 const char *action_name(enum action a);
 const char *end_name(enum sa_end e);
