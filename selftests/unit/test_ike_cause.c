@@ -397,15 +397,15 @@ static void test_own(void)
 {
 	static const struct line line = { CFG, "vici terminate IKE_SA #1", 0, 0 };
 
-	cause_own_terminate(&causes, 1, 199900);
+	cause_own_terminate(&causes, 1, 0, 199900);
 	say(&line);
 	found("terminated by this program", "not by hand", END_DELETED_LOCAL, &net);
 	cause_clear(&causes);
-	cause_own_terminate(&causes, 2, 199900);
+	cause_own_terminate(&causes, 2, 0, 199900);
 	say(&line);
 	found("another one terminated by this program", "by hand", END_OPERATOR, &net);
 	cause_clear(&causes);
-	cause_own_terminate(&causes, 1, 190000);
+	cause_own_terminate(&causes, 1, 0, 190000);
 	say(&line);
 	found("terminated by this program long before", "by hand", END_OPERATOR, &net);
 	cause_clear(&causes);

@@ -189,6 +189,7 @@ static struct history *hist_alloc(const char *dir, const struct hist_env *env)
 	h->next_id = 1;
 	h->ended_last = &h->ended;
 	h->reaped_at = LONG_AGO;
+	h->spi_min = UINT32_MAX;
 	h->heartbeat_at = LONG_AGO;
 	h->w.last = &h->w.first;
 	h->w.days = HIST_DAYS;
@@ -495,6 +496,13 @@ static void give(const struct history *h, const struct row *row, struct hist_sa 
 	sa->installed_at = hist_out(h, sa->installed_at);
 	sa->last_alive = hist_out(h, sa->last_alive);
 	sa->ended_at = sa->end == END_NONE ? 0 : hist_out(h, sa->ended_at);
+}
+
+bool hist_spi_range(const struct history *h, uint32_t *min, uint32_t *max)
+{
+	*min = h->spi_min;
+	*max = h->spi_max;
+	return *min <= *max;
 }
 
 int hist_lookup(struct history *h, uint32_t spi, uint8_t proto, struct hist_sa *sa)

@@ -130,6 +130,9 @@ void hist_rekey(struct history *h, uint32_t spi_old, uint32_t spi_new, uint8_t p
 /* Newest owner of @spi. Return: 0, -ENOENT. */
 int hist_lookup(struct history *h, uint32_t spi, uint8_t proto, struct hist_sa *sa);
 
+/* The smallest and the largest SPI that it knows; false if it knows none. */
+bool hist_spi_range(const struct history *h, uint32_t *min, uint32_t *max);
+
 /* A row of the child that is alive, or else the one that ended last. Return: 0, -ENOENT. */
 int hist_child(struct history *h, const char *conn, const char *child, struct hist_sa *sa);
 

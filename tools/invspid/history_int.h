@@ -169,6 +169,7 @@ struct history {
 	} lineage[HIST_LINEAGES];
 	unsigned int lineage_next;
 	uint8_t *bloom; /* SPIs that may be in the file */
+	uint32_t spi_min, spi_max; /* of all that were ever added; none if max < min */
 	char error[256];
 };
 

@@ -47,6 +47,10 @@ void bloom_add(struct history *h, uint32_t spi, uint8_t proto)
 {
 	uint32_t v = mix(spi ^ h->seed ^ proto), u = mix(v ^ 0x9e3779b9u);
 
+	if (spi < h->spi_min)
+		h->spi_min = spi;
+	if (spi > h->spi_max)
+		h->spi_max = spi;
 	if (!h->bloom)
 		return;
 	h->bloom[v % HIST_BLOOM_BITS / 8] |= (uint8_t)(1 << v % 8);

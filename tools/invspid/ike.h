@@ -219,5 +219,12 @@ void ike_initiate(struct ike *ike, const char *conn, const char *child, int64_t 
  * end as END_DELETED_LOCAL, not as by hand.
  */
 void ike_terminate_ike(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *arg);
+/* Likewise one CHILD_SA; it waits @timeout_ms for the peer: -EIO if it did not answer. */
+void ike_terminate_child(struct ike *ike, uint32_t child_id, int64_t timeout_ms, ike_done_cb cb,
+			 void *arg);
+/* Reauthenticate one IKE_SA; 0 = queued. Without make-before-break it is ended first. */
+void ike_reauth(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *arg);
+/* Jobs that the daemon had not come to when it was last asked; asks again. */
+uint32_t ike_queued(struct ike *ike);
 
 #endif

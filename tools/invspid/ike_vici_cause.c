@@ -232,11 +232,12 @@ static bool is_own(struct causes *c, const struct cause_mark *m, int64_t now)
 {
 	unsigned int i;
 
-	if (!m->ike_id || m->child_id || m->conn || m->child)
+	if (!m->ike_id == !m->child_id || m->conn || m->child)
 		return false;
 	for (i = 0; i < CAUSE_OWN; i++) {
-		if (c->own[i].ike_id == m->ike_id && c->own[i].until >= now) {
-			c->own[i].ike_id = 0;
+		if (c->own[i].ike_id == m->ike_id && c->own[i].child_id == m->child_id &&
+		    c->own[i].until >= now) {
+			c->own[i].until = 0;
 			return true;
 		}
 	}
@@ -380,9 +381,10 @@ enum cause_line cause_log(struct causes *c, const struct vici_log *line, int64_t
 	return table[i].line;
 }
 
-void cause_own_terminate(struct causes *c, uint32_t ike_id, int64_t now)
+void cause_own_terminate(struct causes *c, uint32_t ike_id, uint32_t child_id, int64_t now)
 {
 	c->own[c->next_own].ike_id = ike_id;
+	c->own[c->next_own].child_id = child_id;
 	c->own[c->next_own].until = now + OWN_MS;
 	c->next_own = (c->next_own + 1) % CAUSE_OWN;
 }

@@ -51,7 +51,7 @@ struct causes {
 	unsigned int next;
 	unsigned int changes; /* counts what may give cause_find() more to say */
 	struct {
-		uint32_t ike_id;
+		uint32_t ike_id, child_id; /* one of the two */
 		int64_t until;
 	} own[CAUSE_OWN];
 	unsigned int next_own;
@@ -67,8 +67,8 @@ struct cause_child {
 /* Takes in a log line. */
 enum cause_line cause_log(struct causes *c, const struct vici_log *line, int64_t now);
 
-/* We are about to terminate this IKE_SA ourselves: it will not be by hand. */
-void cause_own_terminate(struct causes *c, uint32_t ike_id, int64_t now);
+/* We are about to terminate this IKE_SA or CHILD_SA ourselves: it will not be by hand. */
+void cause_own_terminate(struct causes *c, uint32_t ike_id, uint32_t child_id, int64_t now);
 
 /**
  * cause_find() - the cause of a CHILD_SA's end

@@ -95,6 +95,8 @@ struct ike {
 	bool conns_again; /* something changed since */
 
 	uint64_t updown;
+	uint32_t queued; /* jobs, when last asked */
+	bool queue_asked;
 	int64_t discarded_at; /* LONG_AGO if never */
 	struct causes causes;
 	struct {

@@ -15,7 +15,7 @@
 #define TERMINATE_MS 1000 /* then the daemon forgets the IKE_SA without the peer */
 #define MARGIN_MS 2000 /* the daemon's own timeout should come first */
 
-enum op_kind { OP_LIST, OP_CONNS, OP_REKEY, OP_INITIATE, OP_TERMINATE };
+enum op_kind { OP_LIST, OP_CONNS, OP_REKEY, OP_INITIATE, OP_TERMINATE, OP_END_CHILD };
 
 /**
  * struct op - something asked for
@@ -465,9 +465,57 @@ void ike_terminate_ike(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *a
 	struct vici_buf args = { 0 };
 
 	op->done_cb = cb;
-	cause_own_terminate(&ike->causes, ike_id, ike_vici_now());
+	cause_own_terminate(&ike->causes, ike_id, 0, ike_vici_now());
 	vici_putf(&args, "ike-id", "%u", ike_id);
 	vici_put(&args, "force", "yes");
 	vici_putf(&args, "timeout", "%d", TERMINATE_MS);
 	command(op, "terminate", &args, TERMINATE_MS + MARGIN_MS);
+}
+
+void ike_terminate_child(struct ike *ike, uint32_t child_id, int64_t timeout_ms, ike_done_cb cb,
+			 void *arg)
+{
+	struct op *op = op_new(ike, OP_END_CHILD, arg);
+	struct vici_buf args = { 0 };
+
+	op->done_cb = cb;
+	cause_own_terminate(&ike->causes, 0, child_id, ike_vici_now());
+	vici_putf(&args, "child-id", "%u", child_id);
+	vici_putf(&args, "timeout", "%lld", (long long)timeout_ms);
+	command(op, "terminate", &args, timeout_ms + MARGIN_MS);
+}
+
+void ike_reauth(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *arg)
+{
+	struct op *op = op_new(ike, OP_REKEY, arg);
+	struct vici_buf args = { 0 };
+
+	op->done_cb = cb;
+	vici_putf(&args, "ike-id", "%u", ike_id);
+	vici_put(&args, "reauth", "yes");
+	command(op, "rekey", &args, ike->timeout_ms);
+}
+
+static void queue_told(void *arg, int err, const uint8_t *msg, size_t len)
+{
+	struct ike *ike = arg;
+	uint32_t jobs;
+
+	ike->queue_asked = false;
+	if (!err && !parse_queues(msg, len, &jobs))
+		ike->queued = jobs;
+}
+
+uint32_t ike_queued(struct ike *ike)
+{
+	struct vici_request q = {
+		.command = "stats",
+		.timeout_ms = ike->timeout_ms,
+		.cb = queue_told,
+		.arg = ike,
+	};
+
+	if (!ike->queue_asked && reachable(ike))
+		ike->queue_asked = !vici_send(ike->query, &q);
+	return ike->queued;
 }

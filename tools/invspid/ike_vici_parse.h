@@ -53,6 +53,9 @@ int parse_answer(const uint8_t *msg, size_t len, struct vici_answer *answer);
  */
 int parse_stats(const uint8_t *msg, size_t len, bool *libipsec);
 
+/* The jobs in all queues, from the same answer. */
+int parse_queues(const uint8_t *msg, size_t len, uint32_t *jobs);
+
 /* The answer to `version`; *@version is malloc'd. */
 int parse_version(const uint8_t *msg, size_t len, char **version);
 

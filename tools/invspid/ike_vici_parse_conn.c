@@ -275,6 +275,29 @@ int parse_stats(const uint8_t *msg, size_t len, bool *libipsec)
 	return parse_flat(msg, len, libipsec, stats_key);
 }
 
+int parse_queues(const uint8_t *msg, size_t len, uint32_t *jobs)
+{
+	struct vici_parser p;
+	struct vici_element e;
+	bool queues = false;
+	uint32_t n;
+	int type;
+
+	*jobs = 0;
+	vici_parser_init(&p, msg, len);
+	while ((type = vici_next(&p, &e)) != VICI_END) {
+		if (type < 0)
+			return type;
+		if (type == VICI_SECTION_START)
+			queues = vici_str_is(e.name, "queues");
+		else if (type == VICI_SECTION_END)
+			queues = false;
+		else if (type == VICI_KEY_VALUE && queues && !get_u32(e.value, &n))
+			*jobs += n;
+	}
+	return 0;
+}
+
 static int version_key(void *arg, struct vici_str name, struct vici_str value)
 {
 	return vici_str_is(name, "version") ? vici_str_dup(value, arg) : 0;

@@ -236,16 +236,17 @@ const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn)
 	return best;
 }
 
-/**
- * listing_source() - the authenticated IKE_SA with a flow's source
- */
-const struct ike_sa *listing_source(const struct ike_listing *l, const struct invspi_flow *f)
+const struct ike_sa *listing_source_next(const struct ike_listing *l, const struct invspi_flow *f,
+					 const struct ike_sa *sa)
 {
 	const struct listing_index *x = l ? l->index : NULL;
 	uint32_t i;
 
-	for (i = x ? chains_first(&x->source, hash_addr(f->family, f->src.b)) : NONE; i != NONE;
-	     i = x->source.next[i]) {
+	if (!x)
+		return NULL;
+	i = sa ? x->source.next[sa - l->sa]
+	       : chains_first(&x->source, hash_addr(f->family, f->src.b));
+	for (; i != NONE; i = x->source.next[i]) {
 		if (!ike_addr_is(&l->sa[i].remote, f->family, f->src.b))
 			continue;
 		if (f->encap_type == XFRM_INVSPI_ENCAP_ESPINUDP && l->sa[i].remote_port != f->sport)
@@ -253,6 +254,28 @@ const struct ike_sa *listing_source(const struct ike_listing *l, const struct in
 		return &l->sa[i];
 	}
 	return NULL;
+}
+
+/**
+ * listing_source() - the authenticated IKE_SA with a flow's source
+ */
+const struct ike_sa *listing_source(const struct ike_listing *l, const struct invspi_flow *f)
+{
+	return listing_source_next(l, f, NULL);
+}
+
+/**
+ * listing_conn_source() - the newest one of a connection with a flow's source
+ */
+const struct ike_sa *listing_conn_source(const struct ike_listing *l, const char *conn,
+					 const struct invspi_flow *f)
+{
+	const struct ike_sa *sa = NULL, *best = NULL;
+
+	while ((sa = listing_source_next(l, f, sa)))
+		if (!strcmp(sa->conn, conn) && (!best || sa->uniqueid > best->uniqueid))
+			best = sa;
+	return best;
 }
 
 /* ---- connections ---- */

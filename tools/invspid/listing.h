@@ -26,6 +26,11 @@ const struct ike_child *listing_child(const struct ike_listing *l, const char *c
 				      const char *child);
 const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn);
 const struct ike_sa *listing_source(const struct ike_listing *l, const struct invspi_flow *f);
+/* The next one after @sa, in any order; the first one if that is NULL. */
+const struct ike_sa *listing_source_next(const struct ike_listing *l, const struct invspi_flow *f,
+					 const struct ike_sa *sa);
+const struct ike_sa *listing_conn_source(const struct ike_listing *l, const char *conn,
+					 const struct invspi_flow *f);
 
 const struct ike_conn *conns_name(const struct ike_conns *c, const char *name);
 const struct ike_conn *conns_source(const struct ike_conns *c, const struct invspi_flow *f);
