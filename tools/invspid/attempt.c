@@ -40,6 +40,10 @@ struct attempt *attempt_get(struct invspid *d, const char *conn, const char *chi
 	a->grade = grade;
 	a->next_try = LONG_AGO;
 	a->gave_up_at = LONG_AGO;
+	a->begun_at = LONG_AGO;
+	a->in_step_at = LONG_AGO;
+	a->disrupted_at = LONG_AGO;
+	a->g1_since = INT64_MAX;
 	a->next = d->attempts;
 	d->attempts = a;
 	return a;
@@ -49,6 +53,35 @@ struct attempt *attempt_get(struct invspid *d, const char *conn, const char *chi
 const char *attempt_child(const char *child, enum grade grade)
 {
 	return grade == GRADE_LOST_IN_KERNEL ? child : "";
+}
+
+struct attempt *attempt_child_memory(struct invspid *d, const char *conn, const char *child,
+				     bool make)
+{
+	return make ? attempt_get(d, conn, child, GRADE_LOST_IN_KERNEL)
+		    : attempt_find(d, conn, child, GRADE_LOST_IN_KERNEL);
+}
+
+int64_t attempt_uncertain_at(const struct invspid *d, const char *conn)
+{
+	const struct attempt *a;
+	int64_t at = LONG_AGO;
+
+	for (a = d->attempts; a; a = a->next)
+		if (is_uncertain(a->grade) && a->begun_at > at && !strcmp(a->conn, conn))
+			at = a->begun_at;
+	return at;
+}
+
+int64_t attempt_disrupted_at(const struct invspid *d, const char *conn)
+{
+	const struct attempt *a;
+	int64_t at = LONG_AGO;
+
+	for (a = d->attempts; a; a = a->next)
+		if (a->disrupted_at > at && !strcmp(a->conn, conn))
+			at = a->disrupted_at;
+	return at;
 }
 
 /**
@@ -85,7 +118,15 @@ void attempt_begin(struct invspid *d, const char *conn, const char *child, enum 
 		a->attempts = 0;
 	}
 	a->attempts++;
-	a->next_try = now_ms() + backoff_ms(a->attempts, &d->conf->limits, random32());
+	a->begun_at = now_ms();
+	a->next_try = a->begun_at + backoff_ms(a->attempts, &d->conf->limits, random32());
+	/* What is certain ends the giving up on what was not. */
+	for (a = is_uncertain(grade) ? NULL : d->attempts; a; a = a->next) {
+		if (a->gave_up_at == LONG_AGO || !is_uncertain(a->grade) || strcmp(a->conn, conn))
+			continue;
+		a->gave_up_at = LONG_AGO;
+		a->attempts = 0;
+	}
 }
 
 void attempt_end(struct invspid *d, const char *conn, const char *child, enum grade grade,
@@ -99,6 +140,9 @@ void attempt_end(struct invspid *d, const char *conn, const char *child, enum gr
 	switch (outcome) {
 	case OUTCOME_HEALED:
 		a->attempts = 0;
+		a->refused = false;
+		a->recreated = false;
+		a->reauthenticated = false;
 		break;
 	case OUTCOME_QUIET: /* neither success nor failure */
 		if (a->attempts)
@@ -123,10 +167,12 @@ void attempt_end(struct invspid *d, const char *conn, const char *child, enum gr
  */
 void recover_ike_down(struct invspid *d, const char *conn)
 {
-	struct attempt *a = attempt_find(d, conn, "", GRADE_LOST_WITH_DAEMON);
+	struct attempt *a;
 	int64_t now = now_ms();
 
-	if (!a || !a->brought_up)
+	for (a = d->attempts; a && !(a->brought_up && !strcmp(a->conn, conn)); a = a->next)
+		;
+	if (!a || recover_interrupts(d, conn))
 		return;
 	a->brought_up = false;
 	if (now - a->removed_since > SPLIT_BRAIN_MS) {

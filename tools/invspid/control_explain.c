@@ -26,11 +26,16 @@ static json_t *evidence_json(const struct evidence *ev)
 		const char *name;
 		size_t offset;
 	} bools[] = {
-		BOOL(desync),	      BOOL(dst_local),	BOOL(sa_here),
-		BOOL(sa_elsewhere),   BOOL(sa_larval),	BOOL(sa_seen_leaving),
-		BOOL(other_keyer),    BOOL(conn_known), BOOL(conn_loaded),
-		BOOL(conn_dynamic),   BOOL(hist_known), BOOL(hist_addr_same),
-		BOOL(hist_port_same), BOOL(child_up),	BOOL(hold),
+		BOOL(desync),	      BOOL(seq_rising),	      BOOL(spi_plausible),
+		BOOL(spoofed),	      BOOL(dst_local),	      BOOL(sa_here),
+		BOOL(sa_elsewhere),   BOOL(sa_larval),	      BOOL(sa_seen_leaving),
+		BOOL(sa_expired),     BOOL(other_keyer),      BOOL(inbound_busy),
+		BOOL(conn_known),     BOOL(conn_loaded),      BOOL(conn_dynamic),
+		BOOL(eap_or_vip),     BOOL(hist_known),	      BOOL(hist_addr_same),
+		BOOL(hist_port_same), BOOL(child_up),	      BOOL(child_down),
+		BOOL(child_silent),   BOOL(ike_silent),	      BOOL(in_step),
+		BOOL(g1_refused),     BOOL(recreated),	      BOOL(reauthenticated),
+		BOOL(no_gap),	      BOOL(initiate_unknown), BOOL(hold),
 		BOOL(by_hand),
 	};
 #undef BOOL
@@ -43,6 +48,9 @@ static json_t *evidence_json(const struct evidence *ev)
 	json_object_set_new(j, "ike_sa", json_string(presence_name(ev->ike_sa)));
 	json_object_set_new(j, "task", json_boolean(ev->task_since != INT64_MAX));
 	json_object_set_new(j, "children_down", json_integer(ev->children_down));
+	json_object_set_new(j, "children_new", json_integer(ev->children_new));
+	json_object_set_new(j, "silent", json_integer(ev->silent));
+	json_object_set_new(j, "disruptive", json_string(disruptive_name(ev->disruptive)));
 	json_object_set_new(j, "hist_end",
 			    ev->hist_known ? json_string(end_name(ev->hist_end)) : json_null());
 	for (i = 0; i < sizeof(bools) / sizeof(*bools); i++)
@@ -56,6 +64,17 @@ static json_t *evidence_json(const struct evidence *ev)
 static json_t *json_or_null(const char *s)
 {
 	return s ? json_string(s) : json_null();
+}
+
+/* Both sides of what is misdirected. */
+static json_t *elsewhere_json(const struct tracked *t)
+{
+	const struct xfrm_sa *sa = &t->elsewhere;
+
+	return json_pack("{s:o, s:I, s:I, s:I, s:I}", "dst",
+			 json_addr(sa->dst.family, sa->dst.addr), "mark", (json_int_t)sa->mark,
+			 "mark_mask", (json_int_t)sa->mark_mask, "if_id", (json_int_t)sa->if_id,
+			 "packet_mark", (json_int_t)t->flow.mark);
 }
 
 json_t *explain_flow(const struct tracked *t, const struct decision *dec)
@@ -77,6 +96,8 @@ json_t *explain_flow(const struct tracked *t, const struct decision *dec)
 	json_object_set_new(j, "wanted", json_string(action_name(dec->wanted)));
 	json_object_set_new(j, "why", json_string(dec->why ? dec->why : ""));
 	json_object_set_new(j, "blocked", json_or_null(dec->blocked));
+	if (t->ev.sa_elsewhere)
+		json_object_set_new(j, "elsewhere", elsewhere_json(t));
 	json_object_set_new(j, "evidence", evidence_json(&t->ev));
 	return j;
 }

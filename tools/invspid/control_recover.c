@@ -119,7 +119,9 @@ static void add_sa(struct by_hand *b, uint32_t spi, uint8_t proto, const struct 
 	memcpy(t->flow.dst.b, local->addr, sizeof(t->flow.dst.b));
 	t->flow.encap_type = encap ? XFRM_INVSPI_ENCAP_ESPINUDP : XFRM_INVSPI_ENCAP_NONE;
 	t->flow.sport = encap ? remote_port : 0;
-	t->first_drop = now_ms();
+	t->time.first_drop = now_ms();
+	t->time.last_drop = t->time.first_drop;
+	t->time.seen_at = t->time.first_drop;
 }
 
 static void add_flows(struct by_hand *b)
@@ -129,7 +131,7 @@ static void add_flows(struct by_hand *b)
 	size_t i;
 
 	for (i = 0; i < d->nflow; i++) {
-		if (now_ms() - d->flow[i].last_drop > d->conf->limits.quiet_ms ||
+		if (now_ms() - d->flow[i].time.last_drop > d->conf->limits.quiet_ms ||
 		    strcmp(d->flow[i].conn, b->conn))
 			continue;
 		t = add(b);

@@ -275,6 +275,9 @@ static void on_child_down(void *arg, const char *conn, const char *child, uint32
 {
 	struct invspid *d = arg;
 
+	/* What we interrupt ourselves should be up again, whatever becomes of us. */
+	if (end == END_DELETED_LOCAL && recover_interrupts(d, conn))
+		end = END_KERNEL_LOST;
 	log_debug("CHILD_SA %s/%s spi 0x%08" PRIx32 " ended: %s", conn, child, spi_in,
 		  end_name(end));
 	hist_end(d->hist, spi_in, proto, end, now_ms());
@@ -385,7 +388,7 @@ static void watchdog_start(struct invspid *d)
  */
 int invspid_open(struct invspid *d)
 {
-	const struct xfrm_events none = { 0 };
+	const struct xfrm_events xfrm_events = { .removed = lost_on_removed };
 	struct ike_options opt = {
 		.path = d->vici ? d->vici : d->conf->vici,
 		.settle_ms = d->conf->settle_ms,
@@ -398,6 +401,9 @@ int invspid_open(struct invspid *d)
 
 	d->started = now_ms();
 	d->log_at = d->started;
+	d->slots = d->conf->limits.in_flight;
+	d->uncertain_at = d->started;
+	d->uncertain_tokens = d->conf->limits.uncertain_all;
 	uv_timer_init(d->loop, &d->look_timer);
 	uv_timer_init(d->loop, &d->module_timer);
 	uv_timer_init(d->loop, &d->lost_timer);
@@ -410,7 +416,10 @@ int invspid_open(struct invspid *d)
 	d->settings = settings_open(dir, NULL);
 	if (!d->settings)
 		goto fail;
-	d->xfrm = xfrm_new(d->loop, &none, d, &err);
+	d->watch = watch_new();
+	if (!d->watch)
+		goto fail;
+	d->xfrm = xfrm_new(d->loop, &xfrm_events, d, &err);
 	if (!d->xfrm)
 		goto fail;
 	d->control = control_new(d, d->control_path ? d->control_path : d->conf->control, &err);
@@ -468,6 +477,7 @@ void invspid_close(struct invspid *d)
 	look_stop(d);
 	if (d->xfrm)
 		xfrm_free(d->xfrm);
+	watch_free(d->watch);
 	if (d->hist)
 		hist_close(d->hist);
 	settings_close(d->settings);

@@ -30,34 +30,39 @@
 #include "listing.h"
 #include "nl.h"
 #include "settings.h"
+#include "track.h"
+#include "watch.h"
 #include "xfrm.h"
 
 #define NAME_LEN 128
+#define STRANGE 1024 /* places for counts by source */
 
 /**
  * struct tracked - what we remember about a flow between two looks
  * @flow: as last read
- * @first_drop: first drop since it was last quiet, CLOCK_BOOTTIME ms
- * @last_drop: last one
+ * @time: when it came, see there
  * @kernel_asked: when the kernel was last asked for its SA, and said no
  * @ev: evidence of the last look
  * @dec: decision of the last look
  * @conn: connection it was traced to, "" if none
  * @child: child, "" if not known
- * @child_id: unique id of the CHILD_SA that the daemon lists, 0 if none
+ * @child_id: unique id of the CHILD_SA that the daemon lists, 0 if none; with
+ *	uncertain evidence, of the one that would be rekeyed
+ * @ike_id: unique id of its IKE_SA
+ * @elsewhere: the SA with this SPI under another destination, mark or if_id
  * @active: evidence and decision are of the last look, not older
  * @told: what was last logged about it
  */
 struct tracked {
 	struct invspi_flow flow;
-	int64_t first_drop;
-	int64_t last_drop;
+	struct track time;
 	int64_t kernel_asked;
 	struct evidence ev;
 	struct decision dec;
 	char conn[NAME_LEN];
 	char child[NAME_LEN];
-	uint32_t child_id;
+	uint32_t child_id, ike_id;
+	struct xfrm_sa elsewhere;
 	bool active;
 	bool relevant;
 	struct decision told;
@@ -73,6 +78,13 @@ struct tracked {
  * @unlisted_since: an initiation was begun then, and the daemon has listed no SA
  *	of it since; 0 if there is none such. See recover_resume()
  * @outcome: of the last one that ended
+ * @begun_at: when the last one was begun
+ * @in_step_at: when a rekey of the child was last completed
+ * @refused: the last rekey was refused by the peer
+ * @g1_since: a rekey is under way since; INT64_MAX if not
+ * @recreated, @reauthenticated: was tried since it last healed
+ * @owed: we took a connection down and did not get all of it up again
+ * @disrupted_at: when the connection was last interrupted, for its first entry
  * @cause: the flow that it was begun for, @cause_child and @first_drop are its
  */
 struct attempt {
@@ -83,6 +95,8 @@ struct attempt {
 	unsigned int attempts;
 	int64_t next_try;
 	int64_t gave_up_at;
+	int64_t begun_at, in_step_at, g1_since, disrupted_at;
+	bool refused, recreated, reauthenticated, owed;
 	bool brought_up;
 	unsigned int removed;
 	enum outcome outcome;
@@ -120,6 +134,9 @@ struct counters {
 /**
  * struct invspid - the helper
  * @flow: flows of the last look, @nflow of them
+ * @lost: SAs that left the kernel while the IKE daemon lists them, @nlost of them;
+ *	each as a flow without a packet
+ * @strange: by source, how many flows nobody knows; of the last look, and of this one
  * @listing: see LISTING_*
  * @task: since when an IKE_SA is seen with a task, by unique id
  * @lost_at: when the IKE daemon's socket broke, 0 if it is there or known dead
@@ -156,8 +173,10 @@ struct invspid {
 	bool want_listing;
 	int64_t lost_at;
 	uv_timer_t lost_timer;
-	struct tracked *flow;
-	size_t nflow;
+	struct tracked *flow, *lost;
+	size_t nflow, nlost;
+	struct watch *watch;
+	uint16_t strange[2][STRANGE];
 
 	struct ike_listing *listing[LISTINGS];
 	struct task *task;
@@ -165,7 +184,10 @@ struct invspid {
 
 	struct attempt *attempts;
 	struct recovery *recoveries;
-	unsigned int in_flight;
+	unsigned int in_flight, uncertain_in_flight, slots;
+	uint32_t queued;
+	double uncertain_tokens;
+	int64_t uncertain_at;
 	const char *stopped;
 
 	struct control *control;
@@ -194,14 +216,35 @@ void look_soon(struct invspid *d, int64_t delay_ms);
 void look_then(struct invspid *d, void (*done)(void *arg), void *arg);
 void look_forget(struct invspid *d, void *arg);
 void look_stop(struct invspid *d);
+/* Log a decision if it is another one than the last. */
+void look_tell(struct invspid *d, struct tracked *t, int64_t now);
 void listing_add(struct invspid *d, struct ike_listing *l);
 void listing_clear(struct invspid *d);
 int64_t task_since(const struct invspid *d, uint32_t ike_id);
 /* The older of the two listings that together prove an absence, or NULL. */
 const struct ike_listing *listing_gap(const struct invspid *d);
 
+/* lost.c: SAs that leave the kernel behind the daemon's back */
+void lost_collect(struct invspid *d, const struct ike_listing *l);
+void lost_clear(struct invspid *d);
+void lost_on_removed(void *arg, const struct xfrm_sa *sa, enum xfrm_gone how);
+
+/* plan.c: whose turn it is */
+void plan(struct invspid *d, struct tracked **t, size_t n, int64_t now, int64_t *next);
+bool plan_uncertain(struct invspid *d, int64_t now, bool take);
+void plan_slots(struct invspid *d);
+
+/* silence.c: what has come in since a flow began */
+void silence_fill(struct invspid *d, struct tracked *t, const struct ike_sa *sa);
+const struct ike_child *silence_child(struct invspid *d, struct tracked *t,
+				      const struct ike_sa **sa);
+
+/* gap.c: can packets leave in clear while this child is down? */
+bool gap_none(struct invspid *d, const struct ike_child *c);
+
 /* evidence.c */
 void evidence_ask_kernel(struct invspid *d, struct tracked *t);
+void evidence_init(struct evidence *ev, const struct tracked *t);
 void evidence_fill(struct invspid *d, struct tracked *t);
 /* Has this flow anything to do with us at all? Cheap; decides who is asked about. */
 bool evidence_relevant(struct invspid *d, const struct invspi_flow *f);
@@ -214,7 +257,11 @@ void recover_stop_all(struct invspid *d);
 bool recover_busy(const struct invspid *d, const char *conn);
 void recover_daemon_lost(struct invspid *d, bool in_order);
 void recover_resume(struct invspid *d);
+void recover_owed(struct invspid *d, int64_t now, int64_t *next);
 void recover_listed(struct invspid *d, const struct ike_listing *l);
+
+/* Would it interrupt by itself what @conn has? Then its end is ours. */
+bool recover_interrupts(const struct invspid *d, const char *conn);
 
 /* attempt.c */
 struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,
@@ -225,6 +272,11 @@ const char *attempt_child(const char *child, enum grade grade);
 void attempt_begin(struct invspid *d, const char *conn, const char *child, enum grade grade);
 void attempt_end(struct invspid *d, const char *conn, const char *child, enum grade grade,
 		 enum outcome outcome);
+/* What is remembered of rekeys of a child, whatever the grade. */
+struct attempt *attempt_child_memory(struct invspid *d, const char *conn, const char *child,
+				     bool make);
+int64_t attempt_uncertain_at(const struct invspid *d, const char *conn);
+int64_t attempt_disrupted_at(const struct invspid *d, const char *conn);
 void attempts_free(struct invspid *d);
 unsigned int recover_retry(struct invspid *d, const char *conn);
 void recover_ike_down(struct invspid *d, const char *conn);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "daemon.h"
 #include "mode.h"
@@ -18,12 +19,13 @@ static const struct ike_conns *conns(const struct invspid *d)
 /**
  * struct kernel_view - SAs with a flow's SPI, as the mirror has them
  * @here: under the flow's own destination and mark
- * @elsewhere: under another destination or mark
+ * @elsewhere: under another destination or mark, the last one is @other
  * @larval: being negotiated
  */
 struct kernel_view {
 	const struct invspi_flow *flow;
 	bool here, elsewhere, larval;
+	struct xfrm_sa other;
 };
 
 static void view_sa(void *arg, const struct xfrm_sa *sa)
@@ -36,7 +38,7 @@ static void view_sa(void *arg, const struct xfrm_sa *sa)
 	else if (dst && (v->flow->mark & sa->mark_mask) == sa->mark)
 		v->here = true;
 	else
-		v->elsewhere = true;
+		v->elsewhere = true, v->other = *sa;
 }
 
 bool evidence_relevant(struct invspid *d, const struct invspi_flow *f)
@@ -52,15 +54,13 @@ bool evidence_relevant(struct invspid *d, const struct invspi_flow *f)
 	return v.here || v.elsewhere || v.larval;
 }
 
-/* Returns when the SA was seen to leave, LONG_AGO if it was not. */
-static int64_t fill_kernel(struct invspid *d, struct tracked *t)
+static void fill_kernel(struct invspid *d, struct tracked *t)
 {
 	struct kernel_view v = { .flow = &t->flow };
 	struct evidence *ev = &t->ev;
 	struct ike_addr dst = { .family = t->flow.family };
 	enum xfrm_gone how;
 	struct xfrm_sa sa;
-	int64_t when;
 	int ret;
 
 	memcpy(dst.addr, t->flow.dst.b, sizeof(dst.addr));
@@ -71,9 +71,12 @@ static int64_t fill_kernel(struct invspid *d, struct tracked *t)
 	ev->sa_here = !ret && !sa.larval;
 	ev->sa_larval = v.larval || (!ret && sa.larval);
 	ev->sa_elsewhere = v.elsewhere && !ev->sa_here;
+	t->elsewhere = v.other;
 	ev->sa_seen_leaving =
-		!xfrm_seen_leaving(d->xfrm, &dst, t->flow.spi, t->flow.proto, &when, &how);
-	return ev->sa_seen_leaving ? when : LONG_AGO;
+		!xfrm_seen_leaving(d->xfrm, &dst, t->flow.spi, t->flow.proto, &ev->lost_at, &how);
+	ev->sa_expired = ev->sa_seen_leaving && how == XFRM_GONE_EXPIRED;
+	if (!ev->sa_seen_leaving)
+		ev->lost_at = LONG_AGO;
 }
 
 /**
@@ -101,16 +104,19 @@ static void fill_inbound(struct invspid *d, struct tracked *t)
 
 	ev->inbound = PRESENCE_UNKNOWN;
 	t->child_id = 0;
+	t->ike_id = 0;
 	if (!l)
 		return;
 	c = listing_spi(l, t->flow.spi, t->flow.proto, &sa);
 	if (c) {
 		c_before = listing_spi(before, t->flow.spi, t->flow.proto, &sa_before);
-		if (c_before && c_before->uniqueid == c->uniqueid && c_before->state == c->state &&
-		    sa_counts(sa) && !sa->task_child && !sa_before->task_child &&
+		if (c_before && c_before->uniqueid == c->uniqueid && sa_counts(sa) &&
 		    t->kernel_asked >= before->ended && t->kernel_asked <= l->started) {
-			ev->inbound = PRESENCE_THERE;
 			t->child_id = c->uniqueid;
+			t->ike_id = sa->uniqueid;
+			ev->inbound_busy = sa->task_child || sa_before->task_child;
+			if (!ev->inbound_busy && c_before->state == c->state)
+				ev->inbound = PRESENCE_THERE;
 		}
 		snprintf(t->conn, sizeof(t->conn), "%s", sa->conn);
 		snprintf(t->child, sizeof(t->child), "%s", c->name);
@@ -133,6 +139,8 @@ static void fill_history(struct invspid *d, struct tracked *t)
 		return;
 	ev->hist_end = h.end;
 	ev->hist_ended_at = h.ended_at;
+	if (ev->lost_at == LONG_AGO && h.end != END_NONE)
+		ev->lost_at = h.ended_at;
 	ev->hist_addr_same = ike_addr_is(&h.remote, t->flow.family, t->flow.src.b) &&
 			     ike_addr_is(&h.local, t->flow.family, t->flow.dst.b);
 	ev->hist_port_same = h.encap == encap && (!encap || h.remote_port == t->flow.sport);
@@ -141,6 +149,20 @@ static void fill_history(struct invspid *d, struct tracked *t)
 		snprintf(t->child, sizeof(t->child), "%s", h.child);
 		ev->conn_known = true;
 	}
+}
+
+/* Of the connection if it is known; of many peers of one, that with the source. */
+static const struct ike_sa *find_ike_sa(const struct invspid *d, const struct tracked *t,
+					const struct ike_listing *l)
+{
+	const struct ike_conn *conn;
+	const struct ike_sa *sa;
+
+	if (!t->ev.conn_known)
+		return listing_source(l, &t->flow);
+	sa = listing_conn_source(l, t->conn, &t->flow);
+	conn = sa ? NULL : conns_name(conns(d), t->conn);
+	return conn && !conn->dynamic ? listing_conn(l, t->conn) : sa;
 }
 
 /*
@@ -159,10 +181,9 @@ static void fill_ike_sa(struct invspid *d, struct tracked *t)
 	ev->task_since = INT64_MAX;
 	if (!l)
 		return;
-	sa = ev->conn_known ? listing_conn(l, t->conn) : listing_source(l, &t->flow);
+	sa = find_ike_sa(d, t, l);
 	if (sa) {
-		sa_before = ev->conn_known ? listing_conn(before, t->conn)
-					   : listing_source(before, &t->flow);
+		sa_before = find_ike_sa(d, t, before);
 		if (sa_before && sa_before->uniqueid == sa->uniqueid)
 			ev->ike_sa = PRESENCE_THERE;
 		ev->ike_passive = sa->state == IKE_PASSIVE;
@@ -172,41 +193,65 @@ static void fill_ike_sa(struct invspid *d, struct tracked *t)
 		}
 		if (sa->task_child)
 			ev->task_since = task_since(d, sa->uniqueid);
+		silence_fill(d, t, sa);
 		return;
 	}
-	for (i = 0; i < l->nsa; i++) {
+	for (i = 0; ev->conn_known && i < l->nsa; i++) {
 		sa = &l->sa[i];
-		if (sa->state == IKE_CONNECTING && sa->initiator && ev->conn_known &&
-		    !strcmp(sa->conn, t->conn))
+		if (sa->state == IKE_CONNECTING && sa->initiator && !strcmp(sa->conn, t->conn))
 			ev->task_since = task_since(d, sa->uniqueid);
 	}
 	before = listing_gap(d);
-	if (!before)
-		return;
-	sa = ev->conn_known ? listing_conn(before, t->conn) : listing_source(before, &t->flow);
-	if (!sa)
+	if (before && !find_ike_sa(d, t, before))
 		ev->ike_sa = PRESENCE_ABSENT;
 }
 
 struct down {
 	struct invspid *d;
-	const char *conn;
-	unsigned int n;
+	struct tracked *t;
 };
 
 static void count_down(void *arg, const struct hist_sa *sa)
 {
 	struct down *down = arg;
+	struct evidence *ev = &down->t->ev;
 
-	if (!listing_child(down->d->listing[LISTING_LAST], down->conn, sa->child))
-		down->n++;
+	if (listing_child(down->d->listing[LISTING_LAST], down->t->conn, sa->child))
+		return;
+	ev->children_down++;
+	if (!strcmp(sa->child, down->t->child))
+		ev->child_down = true;
+}
+
+/* Children that are configured, not up, and of which the history knows nothing. */
+static unsigned int count_new(struct invspid *d, const struct ike_conn *conn)
+{
+	struct hist_sa h;
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; i < conn->nchild; i++)
+		if (!listing_child(d->listing[LISTING_LAST], conn->name, conn->child[i]) &&
+		    hist_child(d->hist, conn->name, conn->child[i], &h))
+			n++;
+	return n;
+}
+
+static void fill_conf(struct invspid *d, struct tracked *t, const char *conn)
+{
+	struct evidence *ev = &t->ev;
+
+	ev->mode = mode_in_force(d->conf, d->settings, d->dry_run, conn, NULL);
+	ev->disruptive = (enum disruptive)conf_own(d->conf, conn, OWN_DISRUPTIVE);
+	ev->initiate_unknown = conf_own(d->conf, conn, OWN_INITIATE_UNKNOWN);
+	ev->no_gap = conf_own(d->conf, conn, OWN_ALLOW_GAP);
 }
 
 static void fill_conn(struct invspid *d, struct tracked *t)
 {
 	struct evidence *ev = &t->ev;
 	const struct ike_conn *conn;
-	struct down down = { .d = d, .conn = t->conn };
+	struct down down = { .d = d, .t = t };
 
 	if (!ev->conn_known) {
 		conn = conns_source(conns(d), &t->flow);
@@ -219,17 +264,88 @@ static void fill_conn(struct invspid *d, struct tracked *t)
 	}
 	ev->conn_loaded = conn;
 	ev->conn_dynamic = conn && conn->dynamic;
-	ev->mode =
-		mode_in_force(d->conf, d->settings, d->dry_run, t->conn[0] ? t->conn : NULL, NULL);
+	ev->eap_or_vip = conn && conn->eap_or_vip;
+	fill_conf(d, t, t->conn[0] ? t->conn : NULL);
 	if (!ev->conn_known)
 		return;
 	ev->hold = settings_held(d->settings, t->conn);
-	if (t->child[0]) {
+	if (t->child[0])
 		ev->by_hand = hist_by_hand(d->hist, t->conn, t->child);
-		ev->child_up = listing_child(d->listing[LISTING_LAST], t->conn, t->child);
-	}
 	hist_should_be_up(d->hist, t->conn, count_down, &down);
-	ev->children_down = down.n;
+	if (conn && !ev->hist_known && ev->ike_sa == PRESENCE_ABSENT)
+		ev->children_new = count_new(d, conn);
+}
+
+/* What became of our exchanges about this child. */
+static void fill_attempts(struct invspid *d, struct tracked *t)
+{
+	const struct attempt *a = attempt_child_memory(d, t->conn, t->child, false);
+	const struct ike_child *c;
+	struct evidence *ev = &t->ev;
+
+	if (!a || !t->child[0])
+		return;
+	ev->in_step = a->in_step_at >= t->time.first_drop;
+	ev->g1_refused = a->refused;
+	/* As long as the exchange that it began is under way, not a later one. */
+	if (a->g1_since != INT64_MAX && ev->inbound_busy)
+		ev->g1_since = MAX(a->g1_since, ev->task_since);
+	ev->recreated = a->recreated;
+	ev->reauthenticated = a->reauthenticated;
+	/* It reads the kernel's policies: only where it can matter. */
+	if (ev->no_gap || ev->disruptive == DISRUPTIVE_NEVER ||
+	    (!ev->g1_refused && ev->g1_since == INT64_MAX))
+		return;
+	c = listing_spi(d->listing[LISTING_LAST], t->flow.spi, t->flow.proto, NULL);
+	ev->no_gap = c && gap_none(d, c);
+}
+
+/*
+ * An IKE daemon draws its SPIs from a range of its own (strongSwan's begin with c).
+ * Of a few that it has used the first four bits are all that can be told.
+ */
+static bool spi_plausible(struct invspid *d, uint32_t spi)
+{
+	uint32_t min, max;
+
+	if (!hist_spi_range(d->hist, &min, &max))
+		return spi > 255; /* the rest is reserved */
+	return spi >= (min & 0xf0000000) && spi <= (max | 0x0fffffff);
+}
+
+#define STRANGE_MIN 16 /* so many unknown SPIs from one source at once */
+
+static void fill_flow(struct invspid *d, struct tracked *t)
+{
+	struct evidence *ev = &t->ev;
+	uint32_t at = t->flow.family == AF_INET ? 2166136261u : 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(t->flow.src.b); i++)
+		at = (at ^ t->flow.src.b[i]) * 16777619u;
+	at = (at ^ at >> 16) % STRANGE;
+	if (!ev->hist_known && ev->inbound == PRESENCE_ABSENT &&
+	    t->time.last_drop > now_ms() - d->conf->limits.quiet_ms &&
+	    d->strange[1][at] < UINT16_MAX)
+		d->strange[1][at]++;
+	ev->seq_rising = track_rising(&t->time);
+	ev->spi_plausible = spi_plausible(d, t->flow.spi);
+	ev->spoofed = track_senseless(&t->time) || d->strange[0][at] >= STRANGE_MIN;
+}
+
+/**
+ * evidence_init() - nothing is known but the flow
+ */
+void evidence_init(struct evidence *ev, const struct tracked *t)
+{
+	memset(ev, 0, sizeof(*ev));
+	ev->first_drop = t->time.first_drop;
+	ev->last_drop = t->time.last_drop;
+	ev->hist_ended_at = LONG_AGO;
+	ev->lost_at = LONG_AGO;
+	ev->child_up_at = LONG_AGO;
+	ev->task_since = INT64_MAX;
+	ev->g1_since = INT64_MAX;
 }
 
 /**
@@ -242,23 +358,20 @@ void evidence_fill(struct invspid *d, struct tracked *t)
 	struct evidence *ev = &t->ev;
 	int64_t left;
 
-	memset(ev, 0, sizeof(*ev));
+	evidence_init(ev, t);
 	t->conn[0] = '\0';
 	t->child[0] = '\0';
 	ev->encapsulated = t->flow.encap_type != XFRM_INVSPI_ENCAP_NONE;
 	ev->desync = t->flow.state == XFRM_INVSPI_FLOW_STATE_DESYNC;
-	ev->last_drop = t->last_drop;
 	ev->daemon = d->ike ? ike_state(d->ike) : DAEMON_ABSENT;
-	ev->first_drop = t->first_drop;
-	ev->hist_ended_at = LONG_AGO;
-	ev->lost_at = LONG_AGO;
-	ev->child_up_at = LONG_AGO;
-	ev->g1_since = INT64_MAX;
 	fill_inbound(d, t);
-	left = fill_kernel(d, t);
+	fill_kernel(d, t);
+	left = ev->lost_at;
 	fill_history(d, t);
 	fill_ike_sa(d, t);
 	fill_conn(d, t);
+	fill_attempts(d, t);
+	fill_flow(d, t);
 	/*
 	 * An SA that the kernel had and the daemon never listed is somebody else's;
 	 * but an earlier daemon may have died before it could list what it made.

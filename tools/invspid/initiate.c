@@ -19,21 +19,46 @@
 #define HALF_MADE_LOOKS 5 /* so often a listing is asked for a half-made IKE_SA ... */
 #define HALF_MADE_GAP_MS 300 /* ... and so far apart */
 
+bool recovery_add_name(struct recovery *r, const char *child)
+{
+	size_t i;
+	void *p;
+
+	for (i = 0; i < r->nnames; i++)
+		if (!strcmp(r->names[i], child))
+			return true;
+	if (r->nnames >= CHILDREN_MAX)
+		return false;
+	p = reallocarray(r->names, r->nnames + 1, sizeof(*r->names));
+	if (!p)
+		return false;
+	r->names = p;
+	r->names[r->nnames] = strdup(child);
+	if (!r->names[r->nnames])
+		return false;
+	r->nnames++;
+	return true;
+}
+
 static void add_name(void *arg, const struct hist_sa *sa)
 {
 	struct recovery *r = arg;
-	void *p;
 
-	if (r->nnames >= CHILDREN_MAX ||
-	    listing_child(r->d->listing[LISTING_LAST], r->conn, sa->child))
-		return;
-	p = reallocarray(r->names, r->nnames + 1, sizeof(*r->names));
-	if (!p)
-		return;
-	r->names = p;
-	r->names[r->nnames] = strdup(sa->child);
-	if (r->names[r->nnames])
-		r->nnames++;
+	if (!listing_child(r->d->listing[LISTING_LAST], r->conn, sa->child))
+		recovery_add_name(r, sa->child);
+}
+
+/* Of a peer without a history: what is configured, and was never closed. */
+static void add_new_names(struct recovery *r)
+{
+	const struct ike_conn *conn = conns_name(ike_conns(r->d->ike), r->conn);
+	struct hist_sa h;
+	size_t i;
+
+	for (i = 0; conn && i < conn->nchild; i++)
+		if (!listing_child(r->d->listing[LISTING_LAST], r->conn, conn->child[i]) &&
+		    hist_child(r->d->hist, r->conn, conn->child[i], &h))
+			recovery_add_name(r, conn->child[i]);
 }
 
 static void give_up_initiation(struct recovery *r)
@@ -106,7 +131,8 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 	if (err) {
 		log_warn("cannot initiate %s/%s: %s", r->conn, r->names[r->cur],
 			 errmsg ? errmsg : strerror(-err));
-		if (!r->initiated) {
+		/* On an IKE_SA that is there, each child is for itself. */
+		if (!r->initiated && !r->has_ike) {
 			r->timed_out = err == -ETIMEDOUT;
 			on_half_made_timer(&r->timer);
 			return;
@@ -121,10 +147,19 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 	initiate_next(r);
 }
 
+void recovery_initiate_names(struct recovery *r)
+{
+	initiate_next(r);
+}
+
 static void initiate_next(struct recovery *r)
 {
 	if (r->cur >= r->nnames) {
-		recovery_verify(r);
+		recovery_slot_free(r);
+		if (r->initiated)
+			recovery_verify(r);
+		else
+			give_up_initiation(r);
 		return;
 	}
 	log_notice("%s: initiating CHILD_SA %s of %s", grade_name(r->grade), r->names[r->cur],
@@ -142,9 +177,18 @@ static void stand_down(struct recovery *r, const char *why)
 	if (a)
 		a->next_try = now_ms() + STAND_DOWN_MS;
 	r->done = true;
-	r->d->in_flight--;
+	recovery_slot_free(r);
 	look_soon(r->d, STAND_DOWN_MS);
 	recovery_free(r);
+}
+
+/* All is up again that we took down. */
+static void settle_debt(struct recovery *r)
+{
+	struct attempt *a = attempt_find(r->d, r->conn, "", GRADE_LOST_WITH_DAEMON);
+
+	if (a)
+		a->owed = false;
 }
 
 static void on_look_again(void *arg, int err, struct ike_listing *l)
@@ -158,7 +202,7 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 		stand_down(r, "the IKE daemon does not answer");
 		return;
 	}
-	if (listing_conn(l, r->conn)) {
+	if (!r->has_ike && listing_conn(l, r->conn)) {
 		stand_down(r, "an IKE_SA is there now");
 		return;
 	}
@@ -170,7 +214,10 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 		}
 	}
 	hist_should_be_up(r->d->hist, r->conn, add_name, r);
+	if (r->grade == GRADE_NO_HISTORY)
+		add_new_names(r);
 	if (!r->nnames) {
+		settle_debt(r);
 		stand_down(r, "nothing that should be up is down");
 		return;
 	}

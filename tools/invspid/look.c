@@ -20,8 +20,6 @@
 #define LOOK_GROWING_MS 1000 /* while a flow of ours grows */
 #define GAP_MAX_MS 5000 /* listings further apart prove nothing */
 #define FLOWS_MAX 65536 /* flows_max_all's default: more can't be there */
-#define TELL_BURST 40 /* log lines about decisions at once, then 10 a second */
-#define TELL_RATE 10.0
 #define MASS_LOSS_MIN 4
 
 struct waiter {
@@ -153,6 +151,7 @@ void look_stop(struct invspid *d)
 	free(d->flow);
 	d->flow = NULL;
 	d->nflow = 0;
+	lost_clear(d);
 	free(d->task);
 	d->task = NULL;
 }
@@ -225,6 +224,7 @@ void listing_clear(struct invspid *d)
 
 	for (i = 0; i < LISTINGS; i++)
 		listing_set(d, i, NULL);
+	lost_clear(d);
 	d->ntask = 0;
 }
 
@@ -344,8 +344,7 @@ static int take_flow(const struct invspi_flow *f, void *arg)
 	t = &r->flow[r->n++];
 	memset(t, 0, sizeof(*t));
 	t->flow = *f;
-	t->last_drop = r->now - (int64_t)f->last_age_ms;
-	t->first_drop = r->now - (int64_t)f->first_age_ms;
+	track_begin(&t->time, f, r->now);
 	t->told.grade = GRADE__COUNT;
 	t->kernel_asked = LONG_AGO;
 	return 0;
@@ -367,13 +366,8 @@ static void carry_over(struct invspid *d, struct tracked *t)
 	memcpy(t->child, old->child, sizeof(t->child));
 	t->child_id = old->child_id;
 	/* A flow that comes back after a silence is a new failure. */
-	if (t->last_drop - old->last_drop > d->conf->limits.quiet_ms &&
-	    t->flow.packets > old->flow.packets) {
-		t->first_drop = t->last_drop;
+	if (track_go_on(&t->time, &t->flow, &old->time, &old->flow, d->conf->limits.quiet_ms))
 		t->told.grade = GRADE__COUNT;
-	} else {
-		t->first_drop = old->first_drop;
-	}
 }
 
 static int read_flows(struct invspid *d)
@@ -400,44 +394,6 @@ static int read_flows(struct invspid *d)
 	d->flow = r.flow;
 	d->nflow = r.n;
 	return 0;
-}
-
-/* ---- telling ---- */
-
-static bool tell_allowed(struct invspid *d, int64_t now)
-{
-	d->log_tokens += (double)(now - d->log_at) * TELL_RATE / 1000;
-	d->log_at = now;
-	if (d->log_tokens > TELL_BURST)
-		d->log_tokens = TELL_BURST;
-	if (d->log_tokens < 1) {
-		d->count.logs_suppressed++;
-		return false;
-	}
-	d->log_tokens--;
-	return true;
-}
-
-static void tell(struct invspid *d, struct tracked *t, int64_t now)
-{
-	const struct decision *a = &t->dec, *b = &t->told;
-	const struct invspi_flow *f = &t->flow;
-	char src[64];
-
-	if (a->grade == b->grade && a->action == b->action && a->why == b->why &&
-	    a->blocked == b->blocked)
-		return;
-	t->told = *a;
-	d->count.decisions[a->grade]++;
-	if (!t->relevant || !tell_allowed(d, now))
-		return;
-	snprintf(src, sizeof(src), "%s", show_addr(f->family, f->src.b));
-	log_msg(a->action == ACTION_WAIT || a->action == ACTION_NONE ? LOG_INFO : LOG_NOTICE,
-		"flow %s -> %s spi 0x%08" PRIx32 "%s%s%s%s%s: %s: %s (%s)%s%s", src,
-		show_addr(f->family, f->dst.b), f->spi, t->conn[0] ? " of " : "", t->conn,
-		t->child[0] ? "/" : "", t->child, t->ev.desync ? " (desync)" : "",
-		grade_name(a->grade), action_name(a->action), a->why,
-		a->blocked ? "; blocked: " : "", a->blocked ? a->blocked : "");
 }
 
 /* ---- the look itself ---- */
@@ -467,42 +423,35 @@ static void look_end(struct invspid *d, int64_t next_ms)
 
 static bool is_active(const struct invspid *d, const struct tracked *t, int64_t now)
 {
-	return now - t->last_drop <= d->conf->limits.quiet_ms + LOOK_GROWING_MS;
+	return now - t->time.last_drop <= d->conf->limits.quiet_ms + LOOK_GROWING_MS;
 }
 
-static void decide_flow(struct invspid *d, struct tracked *t, int64_t now, int64_t *next)
+static void fill(struct invspid *d, struct tracked *t)
 {
-	struct decide_state st = { .gave_up_at = LONG_AGO };
 	int64_t begun = cpu_ns();
-	enum grade grade;
 
 	t->active = true;
 	if (t->relevant) {
 		evidence_fill(d, t);
 	} else {
-		memset(&t->ev, 0, sizeof(t->ev));
+		evidence_init(&t->ev, t);
 		t->conn[0] = '\0';
 		t->child[0] = '\0';
 		t->ev.dst_local = true;
 		t->ev.daemon = DAEMON_READY;
 		t->ev.inbound = PRESENCE_ABSENT;
 		t->ev.ike_sa = PRESENCE_ABSENT;
-		t->ev.task_since = INT64_MAX;
-		t->ev.lost_at = LONG_AGO;
-		t->ev.child_up_at = LONG_AGO;
-		t->ev.g1_since = INT64_MAX;
-		t->ev.last_drop = t->last_drop;
 	}
-	grade = grade_flow(&t->ev, &d->conf->limits, now, NULL);
-	recover_state(d, t, grade, &st);
-	t->dec = decide(&t->ev, &st, &d->conf->limits, now);
 	d->count.decided++;
 	d->count.decided_ns += (uint64_t)(cpu_ns() - begun);
-	tell(d, t, now);
-	if (t->dec.action == ACTION_REKEY || t->dec.action == ACTION_INITIATE)
-		recover_start(d, t);
-	if (t->dec.wait_ms && t->dec.wait_ms < *next)
-		*next = t->dec.wait_ms;
+}
+
+/* Are packets coming for it? Then they have a decision of their own. */
+static bool has_flow(const struct invspid *d, const struct tracked *lost, int64_t now)
+{
+	const struct tracked *t = bsearch(lost, d->flow, d->nflow, sizeof(*t), key_cmp);
+
+	return t && is_active(d, t, now);
 }
 
 static void look_decide(struct invspid *d)
@@ -510,20 +459,33 @@ static void look_decide(struct invspid *d)
 	int64_t now = now_ms(), next = d->conf->poll_ms;
 	int64_t begun = cpu_us();
 	bool all = d->look->waiters;
-	size_t i;
+	struct tracked **due = calloc(d->nflow + d->nlost + 1, sizeof(struct tracked *));
+	size_t i, n = 0;
 
+	memcpy(d->strange[0], d->strange[1], sizeof(d->strange[0]));
+	memset(d->strange[1], 0, sizeof(d->strange[1]));
 	for (i = 0; i < d->nflow; i++) {
 		struct tracked *t = &d->flow[i];
 		bool active = is_active(d, t, now);
 
 		t->active = false;
-		if (!active && !all)
+		if ((!active && !all) || !due)
 			continue;
 		t->relevant = evidence_relevant(d, &t->flow);
-		decide_flow(d, t, now, &next);
+		fill(d, t);
+		due[n++] = t;
 		if (active && t->relevant && next > LOOK_GROWING_MS)
 			next = LOOK_GROWING_MS;
 	}
+	for (i = 0; due && i < d->nlost; i++) {
+		if (has_flow(d, &d->lost[i], now))
+			continue;
+		fill(d, &d->lost[i]);
+		due[n++] = &d->lost[i];
+	}
+	plan_slots(d);
+	plan(d, due, n, now, &next);
+	free(due);
 	d->look->cost_us += cpu_us() - begun;
 	look_end(d, next);
 }
@@ -561,6 +523,7 @@ static void on_first(void *arg, int err, struct ike_listing *l)
 		if (is_active(d, &d->flow[i], now) &&
 		    listing_spi(l, d->flow[i].flow.spi, d->flow[i].flow.proto, NULL))
 			evidence_ask_kernel(d, &d->flow[i]);
+	lost_collect(d, l);
 	ike_list(d->ike, NULL, false, on_second, d);
 }
 
@@ -572,7 +535,7 @@ static bool anything_active(const struct invspid *d)
 	for (i = 0; i < d->nflow; i++)
 		if (is_active(d, &d->flow[i], now))
 			return true;
-	return false;
+	return d->nlost;
 }
 
 static void look_start(struct invspid *d)

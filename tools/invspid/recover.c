@@ -33,9 +33,9 @@ static bool is_busy(const struct invspid *d, const char *conn, const char *child
 	const struct recovery *r;
 
 	for (r = d->recoveries; r; r = r->next) {
-		if (r->done || strcmp(r->conn, conn))
+		if (!r->slot || strcmp(r->conn, conn))
 			continue;
-		if (r->action == ACTION_INITIATE || grade != GRADE_LOST_IN_KERNEL ||
+		if (r->action != ACTION_REKEY || grade != GRADE_LOST_IN_KERNEL ||
 		    !strcmp(r->child, child))
 			return true;
 	}
@@ -56,9 +56,11 @@ void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
 	st->gave_up_at = a ? a->gave_up_at : LONG_AGO;
 	st->peer_busy = is_busy(d, t->conn, t->child, grade);
 	st->in_flight = d->in_flight;
-	st->slots = d->conf->limits.in_flight;
-	st->uncertain_at = LONG_AGO;
-	st->disrupted_at = LONG_AGO;
+	st->slots = d->slots;
+	st->uncertain_in_flight = d->uncertain_in_flight;
+	st->uncertain_at = attempt_uncertain_at(d, t->conn);
+	st->uncertain_spent = !plan_uncertain(d, now_ms(), false);
+	st->disrupted_at = attempt_disrupted_at(d, t->conn);
 	st->stopped = d->stopped;
 }
 
@@ -86,10 +88,63 @@ void recovery_free(struct recovery *r)
 	uv_close((uv_handle_t *)&r->timer, on_closed);
 }
 
+void recovery_slot_free(struct recovery *r)
+{
+	if (!r->slot)
+		return;
+	r->slot = false;
+	if (is_uncertain(r->grade))
+		r->d->uncertain_in_flight--;
+	else
+		r->d->in_flight--;
+	look_soon(r->d, 0);
+}
+
+static void slot_take(struct recovery *r)
+{
+	r->slot = true;
+	if (is_uncertain(r->grade))
+		r->d->uncertain_in_flight++;
+	else
+		r->d->in_flight++;
+}
+
+bool recover_interrupts(const struct invspid *d, const char *conn)
+{
+	const struct recovery *r;
+
+	for (r = d->recoveries; r; r = r->next)
+		if (!r->done && interrupts(r->action) && !strcmp(r->conn, conn))
+			return true;
+	return false;
+}
+
+static void tell_outcome(const struct recovery *r, enum outcome outcome, const char *note)
+{
+	char addr[64];
+
+	snprintf(addr, sizeof(addr), "%s", show_addr(r->flow.family, r->flow.src.b));
+	if (outcome == OUTCOME_HEALED)
+		log_notice("healed %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32
+			   "): %s; %" PRId64 " ms from the %s, %" PRId64 " ms from the action",
+			   r->conn, r->child, addr, r->flow.spi, r->new_spi, action_name(r->action),
+			   r->first_new - r->first_drop,
+			   r->v.no_flow ? "loss, before the first drop" : "first drop",
+			   r->first_new - r->v.started);
+	else if (outcome == OUTCOME_QUIET && r->v.no_flow)
+		log_notice("mended %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32
+			   "): %s; before the first drop, and nothing has come in yet",
+			   r->conn, r->child, addr, r->flow.spi, r->new_spi,
+			   action_name(r->action));
+	else
+		log_warn("%s of %s/%s (peer %s, dead spi 0x%08" PRIx32 "): %s%s%s",
+			 action_name(r->action), r->conn, r->child, addr, r->flow.spi,
+			 outcome_name(outcome), note ? ": " : "", note ? note : "");
+}
+
 void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 {
 	struct invspid *d = r->d;
-	char addr[64];
 	struct hist_action ha = {
 		.conn = r->conn,
 		.child = r->child,
@@ -107,23 +162,13 @@ void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 	if (r->done)
 		return;
 	r->done = true;
-	d->in_flight--;
+	recovery_slot_free(r);
 	d->count.outcomes[outcome]++;
 	attempt_end(d, r->conn, r->child, r->grade, outcome);
 	ha.src.family = r->flow.family;
 	memcpy(ha.src.addr, r->flow.src.b, sizeof(ha.src.addr));
 	hist_action(d->hist, &ha);
-	snprintf(addr, sizeof(addr), "%s", show_addr(r->flow.family, r->flow.src.b));
-	if (outcome == OUTCOME_HEALED)
-		log_notice("healed %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32
-			   "): %s; %" PRId64 " ms from the first drop, %" PRId64
-			   " ms from the action",
-			   r->conn, r->child, addr, r->flow.spi, r->new_spi, action_name(r->action),
-			   r->first_new - r->first_drop, r->first_new - r->v.started);
-	else
-		log_warn("%s of %s/%s (peer %s, dead spi 0x%08" PRIx32 "): %s%s%s",
-			 action_name(r->action), r->conn, r->child, addr, r->flow.spi,
-			 outcome_name(outcome), note ? ": " : "", note ? note : "");
+	tell_outcome(r, outcome, note);
 	uv_timer_stop(&r->timer);
 	if (!r->polling)
 		recovery_free(r);
@@ -142,24 +187,97 @@ bool recovery_answered_by_none(struct recovery *r, int err)
 	return err == -ENOTCONN;
 }
 
+static const struct ike_sa *same_ike_sa(const struct recovery *r, const struct ike_listing *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->nsa; i++)
+		if (l->sa[i].uniqueid == r->ike_id)
+			return &l->sa[i];
+	return NULL;
+}
+
+/* What came of a rekey is on the same IKE_SA: others may have children of that name. */
+static const struct ike_child *new_child(const struct recovery *r, const struct ike_listing *l,
+					 const struct ike_sa **ike)
+{
+	const struct ike_child *c, *best = NULL;
+	size_t k;
+
+	*ike = r->action == ACTION_REKEY ? same_ike_sa(r, l) : NULL;
+	for (k = 0; *ike && k < (*ike)->nchild; k++) {
+		c = &(*ike)->child[k];
+		if (child_counts(c) && c->uniqueid > r->old_id && !strcmp(c->name, r->child))
+			best = c;
+	}
+	if (*ike)
+		return best;
+	best = listing_child(l, r->conn, r->child);
+	if (!best || best->uniqueid == r->old_id || !listing_spi(l, best->spi_in, best->proto, ike))
+		return NULL;
+	return best;
+}
+
+/* The exchange is over, and there is nothing new: charon itself does not tell. */
+#define REFUSED_MS 1500
+#define REFUSED_LOOKS 3
+
+static bool see_refusal(struct recovery *r, const struct ike_listing *l)
+{
+	const struct ike_sa *sa = same_ike_sa(r, l);
+	size_t k;
+
+	if (r->action != ACTION_REKEY || r->v.new_sa || !sa || sa->task_child ||
+	    now_ms() - r->v.started < REFUSED_MS)
+		return false;
+	for (k = 0; k < sa->nchild && sa->child[k].uniqueid != r->old_id; k++)
+		;
+	if (k == sa->nchild || sa->child[k].state != CHILD_INSTALLED)
+		return false;
+	return ++r->refusals >= REFUSED_LOOKS;
+}
+
+static void completed(struct recovery *r)
+{
+	struct attempt *a = attempt_child_memory(r->d, r->conn, r->child, true);
+
+	recovery_slot_free(r);
+	if (!a || r->action != ACTION_REKEY)
+		return;
+	a->in_step_at = now_ms();
+	a->g1_since = INT64_MAX;
+	a->refused = false;
+}
+
 static void see_new_sa(struct recovery *r, struct ike_listing *l)
 {
-	const struct ike_child *c = listing_child(l, r->conn, r->child);
-	const struct ike_sa *ike = NULL;
+	const struct ike_sa *ike;
+	const struct ike_child *c = new_child(r, l, &ike);
 	struct xfrm_sa sa;
 
-	if (!c || c->uniqueid == r->old_id || c->spi_in == r->flow.spi)
+	if (!c || c->spi_in == r->flow.spi ||
+	    xfrm_sa_get(r->d->xfrm, &ike->local, c->spi_in, c->proto, c->mark_in, &sa))
 		return;
-	if (!listing_spi(l, c->spi_in, c->proto, &ike))
-		return;
-	if (xfrm_sa_get(r->d->xfrm, &ike->local, c->spi_in, c->proto, c->mark_in, &sa))
-		return;
+	if (!r->v.new_sa)
+		completed(r);
 	r->v.new_sa = true;
 	r->new_spi = c->spi_in;
 	if (sa.packets && !r->v.new_moved) {
 		r->v.new_moved = true;
 		r->first_new = now_ms();
 	}
+}
+
+static void refused(struct recovery *r)
+{
+	struct attempt *a = attempt_child_memory(r->d, r->conn, r->child, true);
+
+	if (a) {
+		a->refused = true;
+		a->g1_since = INT64_MAX;
+	}
+	r->v.refused = true;
+	recovery_finish(r, OUTCOME_FAILED, "the peer has refused it");
 }
 
 static void judge(struct recovery *r)
@@ -185,7 +303,10 @@ static void on_poll_list(void *arg, int err, struct ike_listing *l)
 		return;
 	if (!err)
 		see_new_sa(r, l);
-	judge(r);
+	if (!err && see_refusal(r, l))
+		refused(r);
+	else
+		judge(r);
 }
 
 static void on_poll(uv_timer_t *timer)
@@ -222,11 +343,16 @@ static void on_rekeyed(void *arg, int err, const char *errmsg)
 
 static void rekey(struct recovery *r)
 {
+	struct attempt *a = attempt_child_memory(r->d, r->conn, r->child, true);
+
 	r->v.started = now_ms();
 	attempt_begin(r->d, r->conn, r->child, r->grade);
-	log_notice("%s: rekeying CHILD_SA %s{%u} of %s: its inbound SA 0x%08" PRIx32
-		   " is gone from the kernel",
-		   grade_name(r->grade), r->child, r->old_id, r->conn, r->flow.spi);
+	if (a)
+		a->g1_since = r->v.started;
+	log_notice("%s: rekeying CHILD_SA %s{%u} of %s: %s 0x%08" PRIx32 " is gone%s",
+		   grade_name(r->grade), r->child, r->old_id, r->conn,
+		   r->grade == GRADE_LOST_IN_KERNEL ? "its inbound SA" : "the peer sends to",
+		   r->flow.spi, r->grade == GRADE_LOST_IN_KERNEL ? " from the kernel" : "");
 	r->polling = true;
 	ike_rekey_child(r->d->ike, r->old_id, on_rekeyed, r);
 }
@@ -234,7 +360,8 @@ static void rekey(struct recovery *r)
 /* ---- begin and end ---- */
 
 static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow,
-				     const char *conn, const char *child, int64_t first_drop)
+				     const char *conn, const char *child, int64_t first_drop,
+				     enum grade grade, enum action action)
 {
 	struct recovery *r = calloc(1, sizeof(*r));
 
@@ -243,6 +370,8 @@ static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow
 		return NULL;
 	}
 	r->d = d;
+	r->grade = grade;
+	r->action = action;
 	r->flow = *flow;
 	snprintf(r->conn, sizeof(r->conn), "%s", conn);
 	snprintf(r->child, sizeof(r->child), "%s", child);
@@ -254,37 +383,81 @@ static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow
 	r->timer.data = r;
 	r->next = d->recoveries;
 	d->recoveries = r;
-	d->in_flight++;
+	slot_take(r);
 	return r;
 }
 
 /**
  * recover_start() - carry out a flow's decision
- * @t: the flow, just decided; its action is REKEY or INITIATE
+ * @t: the flow, just decided; its action is an exchange
  */
 void recover_start(struct invspid *d, const struct tracked *t)
 {
-	struct recovery *r = recovery_new(d, &t->flow, t->conn, t->child, t->first_drop);
+	int64_t first = t->time.first_drop;
+	struct recovery *r;
 	struct attempt *a;
 
+	/* Drops from before the loss were of another kind. */
+	if (t->ev.lost_at > first && t->ev.lost_at <= now_ms())
+		first = t->ev.lost_at;
+	r = recovery_new(d, &t->flow, t->conn, t->child, first, t->dec.grade, t->dec.action);
 	if (!r)
 		return;
-	r->grade = t->dec.grade;
-	r->action = t->dec.action;
-	if (r->action == ACTION_REKEY) {
-		r->old_id = t->child_id;
+	if (is_uncertain(r->grade))
+		plan_uncertain(d, r->verdict, true);
+	r->old_id = t->child_id;
+	r->ike_id = t->ike_id;
+	r->has_ike = t->ev.ike_sa == PRESENCE_THERE;
+	r->v.no_flow = !t->flow.packets;
+	if (r->v.no_flow)
+		r->v.last_drop = LONG_AGO;
+	if (r->grade == GRADE_LOST_IN_KERNEL)
 		hist_end(d->hist, t->flow.spi, t->flow.proto, END_KERNEL_LOST, r->verdict);
+	if (r->action == ACTION_REKEY) {
 		rekey(r);
 		return;
 	}
+	if (interrupts(r->action)) {
+		recovery_interrupt(r);
+		return;
+	}
+	r->old_id = 0;
 	a = attempt_get(d, r->conn, "", r->grade);
-	if (a) {
+	if (a && !r->has_ike) {
 		a->unlisted_since = r->verdict;
 		a->cause = r->flow;
 		a->first_drop = r->first_drop;
 		memcpy(a->cause_child, r->child, sizeof(a->cause_child));
 	}
 	recovery_initiate(r);
+}
+
+/**
+ * recover_owed() - bring up what we took down and could not bring up again
+ * @next: lowered to when it is to be tried again
+ */
+void recover_owed(struct invspid *d, int64_t now, int64_t *next)
+{
+	struct recovery *r;
+	struct attempt *a;
+
+	for (a = d->attempts; a; a = a->next) {
+		if (!a->owed || d->stopped || !d->ike || ike_state(d->ike) != DAEMON_READY ||
+		    a->gave_up_at != LONG_AGO || settings_held(d->settings, a->conn) ||
+		    is_busy(d, a->conn, "", a->grade))
+			continue;
+		if (a->next_try > now) {
+			if (a->next_try - now < *next)
+				*next = a->next_try - now;
+			continue;
+		}
+		r = recovery_new(d, &a->cause, a->conn, a->cause_child, a->first_drop, a->grade,
+				 ACTION_INITIATE);
+		if (!r)
+			return;
+		r->has_ike = true;
+		recovery_initiate(r);
+	}
 }
 
 /**
@@ -312,7 +485,7 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 		log_info("%s of %s: broken off, the IKE daemon is gone", action_name(r->action),
 			 r->conn);
 		r->done = true;
-		d->in_flight--;
+		recovery_slot_free(r);
 		uv_timer_stop(&r->timer);
 		if (!r->polling)
 			recovery_free(r);
@@ -363,11 +536,10 @@ void recover_resume(struct invspid *d)
 			a->unlisted_since = 0;
 			continue;
 		}
-		r = recovery_new(d, &a->cause, a->conn, a->cause_child, a->first_drop);
+		r = recovery_new(d, &a->cause, a->conn, a->cause_child, a->first_drop, a->grade,
+				 ACTION_INITIATE);
 		if (!r)
 			return;
-		r->grade = a->grade;
-		r->action = ACTION_INITIATE;
 		log_notice("%s of %s: taken up again, the IKE daemon is back",
 			   action_name(r->action), r->conn);
 		recovery_initiate(r);
@@ -397,8 +569,7 @@ void recover_stop_all(struct invspid *d)
 	for (r = d->recoveries; r; r = next) {
 		next = r->next;
 		uv_timer_stop(&r->timer);
-		if (!r->done)
-			d->in_flight--;
+		recovery_slot_free(r);
 		r->done = true;
 		if (!r->polling)
 			recovery_free(r);

@@ -9,7 +9,11 @@
  * struct recovery - one action under way
  * @flow: the flow that caused it
  * @child: child that it is about; with G2, the one that is verified
- * @old_id: unique id of the CHILD_SA that is rekeyed, 0 with G2
+ * @old_id: unique id of the CHILD_SA that is rekeyed or terminated, 0 with G2
+ * @ike_id: unique id of its IKE_SA
+ * @slot: the exchange is not completed yet: it counts as in flight
+ * @has_ike: there was an IKE_SA when it began, which is to stay or was ended by us
+ * @refusals: so often it was seen that nothing is under way and nothing is new
  * @names: children to initiate, @next of @nnames is the next one
  * @v: what was seen so far
  * @timed_out: the daemon goes on with the first child's initiation by itself
@@ -22,13 +26,14 @@ struct recovery {
 	char conn[NAME_LEN], child[NAME_LEN];
 	enum grade grade;
 	enum action action;
-	uint32_t old_id;
+	uint32_t old_id, ike_id;
 	char **names;
 	size_t nnames, cur;
 	struct verification v;
 	int64_t first_drop, verdict, first_new;
 	uint32_t new_spi;
-	bool initiated, timed_out, polling, done;
+	bool initiated, timed_out, polling, done, slot, has_ike;
+	unsigned int refusals;
 	unsigned int half_made_looks;
 };
 
@@ -39,10 +44,17 @@ struct recovery {
 bool recovery_answered_by_none(struct recovery *r, int err);
 /* The exchange was asked for: look, until it is known what became of it. */
 void recovery_verify(struct recovery *r);
+/* Nothing of it is under way any more but the looking. */
+void recovery_slot_free(struct recovery *r);
 void recovery_finish(struct recovery *r, enum outcome outcome, const char *note);
 void recovery_free(struct recovery *r);
 
 /* initiate.c: G2 */
 void recovery_initiate(struct recovery *r);
+bool recovery_add_name(struct recovery *r, const char *child);
+void recovery_initiate_names(struct recovery *r);
+
+/* interrupt.c: I1 to I3 */
+void recovery_interrupt(struct recovery *r);
 
 #endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What interrupts: I1 terminates a child and initiates it, I2 reauthenticates the
+ * IKE_SA, I3 terminates it and initiates the children that it had. decide() has
+ * seen to it that nothing is lost by that but what is broken anyway.
+ *
+ * From the moment on that something of it is down we owe it: what could not be
+ * brought up again at once is tried again (recover_owed()).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "log.h"
+#include "recover_int.h"
+
+#define TERMINATE_CHILD_MS 3000
+
+static void owe(struct recovery *r)
+{
+	struct attempt *a = attempt_get(r->d, r->conn, "", GRADE_LOST_WITH_DAEMON);
+
+	if (!a)
+		return;
+	a->owed = true;
+	a->cause = r->flow;
+	a->first_drop = r->first_drop;
+	memcpy(a->cause_child, r->child, sizeof(a->cause_child));
+}
+
+static void on_terminated(void *arg, int err, const char *errmsg)
+{
+	struct recovery *r = arg;
+
+	if (recovery_answered_by_none(r, err))
+		return;
+	/* One that is gone already is what we want. */
+	if (err && err != -ENOENT) {
+		recovery_finish(r, OUTCOME_FAILED, errmsg ? errmsg : strerror(-err));
+		return;
+	}
+	owe(r);
+	recovery_initiate_names(r);
+}
+
+static void on_reauth(void *arg, int err, const char *errmsg)
+{
+	struct recovery *r = arg;
+
+	if (recovery_answered_by_none(r, err))
+		return;
+	if (err)
+		recovery_finish(r, OUTCOME_FAILED, errmsg ? errmsg : strerror(-err));
+	else
+		recovery_verify(r);
+}
+
+static void add_children(struct recovery *r)
+{
+	const struct ike_listing *l = r->d->listing[LISTING_LAST];
+	size_t i, k;
+
+	for (i = 0; l && i < l->nsa; i++)
+		for (k = 0; l->sa[i].uniqueid == r->ike_id && k < l->sa[i].nchild; k++)
+			if (child_counts(&l->sa[i].child[k]))
+				recovery_add_name(r, l->sa[i].child[k].name);
+}
+
+/**
+ * recovery_interrupt() - carry out I1, I2 or I3
+ */
+void recovery_interrupt(struct recovery *r)
+{
+	struct attempt *a = attempt_child_memory(r->d, r->conn, r->child, true);
+
+	r->v.started = now_ms();
+	r->has_ike = r->action == ACTION_RECREATE;
+	attempt_begin(r->d, r->conn, r->child, r->grade);
+	if (a) {
+		a->disrupted_at = r->v.started;
+		a->recreated |= r->action == ACTION_RECREATE;
+		a->reauthenticated |= r->action == ACTION_REAUTH;
+	}
+	log_warn("%s: interrupting %s/%s (%s): a rekey was refused or not answered",
+		 grade_name(r->grade), r->conn, r->child, action_name(r->action));
+	r->polling = true;
+	if (r->action == ACTION_REAUTH) {
+		ike_reauth(r->d->ike, r->ike_id, on_reauth, r);
+		return;
+	}
+	recovery_add_name(r, r->child);
+	if (r->action == ACTION_RECREATE) {
+		ike_terminate_child(r->d->ike, r->old_id, TERMINATE_CHILD_MS, on_terminated, r);
+		return;
+	}
+	add_children(r);
+	ike_terminate_ike(r->d->ike, r->ike_id, on_terminated, r);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Decisions in the log: each once, and not more than somebody can read. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "daemon.h"
+#include "log.h"
+
+#define TELL_BURST 40 /* log lines about decisions at once, then 10 a second */
+#define TELL_RATE 10.0
+
+static bool tell_allowed(struct invspid *d, int64_t now)
+{
+	d->log_tokens += (double)(now - d->log_at) * TELL_RATE / 1000;
+	d->log_at = now;
+	if (d->log_tokens > TELL_BURST)
+		d->log_tokens = TELL_BURST;
+	if (d->log_tokens < 1) {
+		d->count.logs_suppressed++;
+		return false;
+	}
+	d->log_tokens--;
+	return true;
+}
+
+/* The other side of what is misdirected, and what would help. */
+static void tell_more(const struct tracked *t, char *buf, size_t size)
+{
+	const struct xfrm_sa *sa = &t->elsewhere;
+
+	buf[0] = '\0';
+	if (t->dec.grade == GRADE_MISDIRECTED)
+		snprintf(buf, size,
+			 "; the SA: to %s, mark 0x%x/0x%x, if_id %u; the packet: mark 0x%x",
+			 show_addr(sa->dst.family, sa->dst.addr), sa->mark, sa->mark_mask,
+			 sa->if_id, t->flow.mark);
+	else if (t->dec.action == ACTION_ADVISE)
+		snprintf(buf, size, "; by hand: `swanctl --initiate --ike %s --child NAME'",
+			 t->conn);
+}
+
+void look_tell(struct invspid *d, struct tracked *t, int64_t now)
+{
+	const struct decision *a = &t->dec, *b = &t->told;
+	const struct invspi_flow *f = &t->flow;
+	char src[64], more[NAME_LEN + 160];
+
+	if (a->grade == b->grade && a->action == b->action && a->why == b->why &&
+	    a->blocked == b->blocked)
+		return;
+	t->told = *a;
+	d->count.decisions[a->grade]++;
+	if (!t->relevant || !tell_allowed(d, now))
+		return;
+	snprintf(src, sizeof(src), "%s", show_addr(f->family, f->src.b));
+	tell_more(t, more, sizeof(more));
+	log_msg(a->action == ACTION_WAIT || a->action == ACTION_NONE ? LOG_INFO : LOG_NOTICE,
+		"flow %s -> %s spi 0x%08" PRIx32 "%s%s%s%s%s: %s: %s (%s)%s%s%s", src,
+		show_addr(f->family, f->dst.b), f->spi, t->conn[0] ? " of " : "", t->conn,
+		t->child[0] ? "/" : "", t->child, t->ev.desync ? " (desync)" : "",
+		grade_name(a->grade), action_name(a->action), a->why,
+		a->blocked ? "; blocked: " : "", a->blocked ? a->blocked : "", more);
+}
