@@ -12,7 +12,7 @@ OBJS_test_decide_rungs := $(DECIDE)
 OBJS_test_track := invspid/track.o
 
 VICI := invspid/vici.o invspid/vici_msg.o
-IKE_VICI := $(VICI) invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
+IKE_VICI := $(VICI) invspid/intern.o invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
 	_parse_conn.o _peer.o)
 OBJS_test_vici := $(VICI)
 LIBS_test_vici := libuv
@@ -23,7 +23,7 @@ LIBS_test_ike_cause := libuv
 OBJS_test_ike_vici := $(IKE_VICI)
 LIBS_test_ike_vici := libuv
 
-HISTORY := $(patsubst %,invspid/%.o,history history_db history_prune \
+HISTORY := $(patsubst %,invspid/%.o,intern history history_db history_prune \
 	history_rows history_sa history_sync history_write decide_names)
 OBJS_test_history := $(HISTORY)
 LIBS_test_history := sqlite3

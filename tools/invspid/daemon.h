@@ -5,7 +5,7 @@
  *   daemon.c    loop, timers, signals, the module's events
  *   look.c      one look: flow table, listings, kernel, decision; level triggered
  *   evidence.c  what is known about a flow
- *   listing.c   look-ups in the IKE daemon's listings
+ *   listing.c   look-ups in the IKE daemon's listings; listing_kept.c: those kept
  *   recover.c   actions and their verification
  *   control.c   the control socket
  *   settings.c  what the operator said at run time

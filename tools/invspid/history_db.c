@@ -110,6 +110,8 @@ static int open_one(const char *path, sqlite3 **db)
 	rc = sqlite3_open_v2(path, db, flags, NULL);
 	if (rc == SQLITE_OK) {
 		sqlite3_busy_timeout(*db, 1000);
+		/* KiB; what is asked often is in memory anyway */
+		sqlite3_exec(*db, "PRAGMA cache_size = -512", NULL, NULL, NULL);
 		return SQLITE_OK;
 	}
 	sqlite3_close(*db);

@@ -50,7 +50,7 @@ struct op;
 
 /**
  * struct row - one SA in memory
- * @sa: times on the history's clock; its strings are in @strings
+ * @sa: times on the history's clock; its strings are interned
  * @ord: newest of a child has the highest: by end, and alive ones above all
  * @seen_at: when this process first heard of it, CLOCK_BOOTTIME
  * @listed: number of the last hist_sync() that had it in a listing
@@ -61,7 +61,6 @@ struct op;
  */
 struct row {
 	struct hist_sa sa;
-	char *strings;
 	int64_t ord;
 	int64_t seen_at;
 	uint64_t listed;
@@ -90,9 +89,13 @@ struct op {
 	struct row *row; /* whose it is; the writer only hands it back */
 	bool fresh; /* first write of the row */
 	int64_t ord;
-	struct hist_sa sa;
-	struct hist_action action;
-	int64_t done; /* the action's end, history's clock */
+	union {
+		struct hist_sa sa;
+		struct {
+			struct hist_action action;
+			int64_t done; /* its end, history's clock */
+		};
+	};
 	char *strings; /* all strings of the above */
 };
 

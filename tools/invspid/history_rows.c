@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "history_int.h"
+#include "intern.h"
 
 #define RECENT_MS 10000 /* the cause of an end may be corrected for so long */
 #define REAP_MS 1000
@@ -93,6 +94,36 @@ int hist_strings(struct hist_sa *sa, char **strings)
 	return 0;
 }
 
+/* The strings of a row are those of many rows, and of the listings. */
+static void put_strings(struct hist_sa *sa)
+{
+	const char *strings[] = { sa->conn, sa->child, sa->local_id, sa->remote_id,
+				  sa->mode, sa->algs,  sa->local_ts, sa->remote_ts };
+	size_t i;
+
+	for (i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		intern_put((char *)(uintptr_t)strings[i]);
+}
+
+static int get_strings(struct hist_sa *sa)
+{
+	const char **member[] = {
+		&sa->conn, &sa->child, &sa->local_id, &sa->remote_id,
+		&sa->mode, &sa->algs,  &sa->local_ts, &sa->remote_ts,
+	};
+	bool ok = true;
+	size_t i;
+
+	for (i = 0; i < sizeof(member) / sizeof(member[0]); i++) {
+		*member[i] =
+			intern(*member[i] ? *member[i] : "", *member[i] ? strlen(*member[i]) : 0);
+		ok &= *member[i] != NULL;
+	}
+	if (!ok)
+		put_strings(sa);
+	return ok ? 0 : -ENOMEM;
+}
+
 /* ---- children ---- */
 
 struct kid *kid_find(const struct history *h, const char *conn, const char *child)
@@ -115,11 +146,11 @@ static struct kid *kid_get(struct history *h, const char *conn, const char *chil
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return NULL;
-	k->conn = strdup(conn);
-	k->child = strdup(child);
+	k->conn = intern(conn, strlen(conn));
+	k->child = intern(child, strlen(child));
 	if (!k->conn || !k->child) {
-		free(k->conn);
-		free(k->child);
+		intern_put(k->conn);
+		intern_put(k->child);
 		free(k);
 		return NULL;
 	}
@@ -145,7 +176,7 @@ struct row *row_new(struct history *h, const struct hist_sa *sa)
 	if (!row)
 		return NULL;
 	row->sa = *sa;
-	if (hist_strings(&row->sa, &row->strings)) {
+	if (get_strings(&row->sa)) {
 		free(row);
 		return NULL;
 	}
@@ -159,13 +190,11 @@ struct row *row_new(struct history *h, const struct hist_sa *sa)
 int row_change(struct history *h, struct row *row, const struct hist_sa *sa)
 {
 	struct hist_sa copy = *sa;
-	char *strings;
 
 	(void)h;
-	if (hist_strings(&copy, &strings))
+	if (get_strings(&copy))
 		return -ENOMEM;
-	free(row->strings);
-	row->strings = strings;
+	put_strings(&row->sa);
 	row->sa = copy;
 	return 0;
 }
@@ -174,7 +203,7 @@ void row_free(struct row *row)
 {
 	if (!row)
 		return;
-	free(row->strings);
+	put_strings(&row->sa);
 	free(row);
 }
 
@@ -317,8 +346,8 @@ void rows_free(struct history *h)
 	}
 	while ((k = h->kids)) {
 		h->kids = k->next;
-		free(k->conn);
-		free(k->child);
+		intern_put(k->conn);
+		intern_put(k->child);
 		free(k);
 	}
 }

@@ -44,6 +44,7 @@ enum child_state {
 	CHILD_DELETED
 };
 
+/* Its strings are those of a backend, and only that one frees them. */
 struct ike_child {
 	char *name; /* name in the configuration */
 	uint32_t uniqueid;

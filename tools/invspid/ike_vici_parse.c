@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 
 #include "ike_vici_parse.h"
+#include "intern.h"
 
 struct name_value {
 	const char *name;
@@ -84,11 +85,11 @@ void parse_addr_text(struct vici_str s, struct ike_addr *addr)
 
 void ike_child_clear(struct ike_child *c)
 {
-	free(c->name);
-	free(c->mode);
-	free(c->algs);
-	free(c->local_ts);
-	free(c->remote_ts);
+	intern_put(c->name);
+	intern_put(c->mode);
+	intern_put(c->algs);
+	intern_put(c->local_ts);
+	intern_put(c->remote_ts);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -99,10 +100,34 @@ void ike_sa_clear(struct ike_sa *sa)
 	for (i = 0; i < sa->nchild; i++)
 		ike_child_clear(&sa->child[i]);
 	free(sa->child);
-	free(sa->conn);
-	free(sa->local_id);
-	free(sa->remote_id);
+	intern_put(sa->conn);
+	intern_put(sa->local_id);
+	intern_put(sa->remote_id);
 	memset(sa, 0, sizeof(*sa));
+}
+
+/* Takes the place of an earlier text. */
+static int get_text(struct vici_str str, char **text)
+{
+	char *s;
+
+	if (str.len && memchr(str.s, 0, str.len))
+		return -EBADMSG;
+	s = intern(str.len ? str.s : "", str.len);
+	if (!s)
+		return -ENOMEM;
+	intern_put(*text);
+	*text = s;
+	return 0;
+}
+
+/* The same for one that was put together, and is freed. */
+static int take_text(char *from, char **text)
+{
+	int err = get_text((struct vici_str){ from ? from : "", from ? strlen(from) : 0 }, text);
+
+	free(from);
+	return err;
 }
 
 /* Adds @s to the text *@list, with @sep between. */
@@ -127,17 +152,16 @@ static int add_text(char **list, const char *sep, struct vici_str s)
 static int list_to_text(struct vici_parser *p, char **text)
 {
 	struct vici_element e;
-	int type, err;
+	char *list = NULL;
+	int type, err = 0;
 
-	err = add_text(text, "", (struct vici_str){ "", 0 });
 	while (!err) {
 		type = vici_next(p, &e);
-		if (type < 0)
-			return type;
 		if (type == VICI_LIST_END)
-			return 0;
-		err = add_text(text, ",", e.value);
+			return take_text(list, text);
+		err = type < 0 ? type : add_text(&list, ",", e.value);
 	}
+	free(list);
 	return err;
 }
 
@@ -161,15 +185,19 @@ static int add_alg(char **text, const char *sep, struct vici_str name, struct vi
 
 static int algs_to_text(const struct algs *a, char **text)
 {
+	char *list = NULL;
 	int err;
 
-	err = add_alg(text, "", a->encr, a->encr_size);
+	err = add_alg(&list, "", a->encr, a->encr_size);
 	if (!err)
-		err = add_alg(text, "/", a->integ, a->integ_size);
+		err = add_alg(&list, "/", a->integ, a->integ_size);
 	if (!err)
-		err = add_alg(text, "/", a->dh, (struct vici_str){ 0 });
+		err = add_alg(&list, "/", a->dh, (struct vici_str){ 0 });
 	if (!err && a->esn)
-		err = add_text(text, "/", (struct vici_str){ "ESN", 3 });
+		err = add_text(&list, "/", (struct vici_str){ "ESN", 3 });
+	if (!err)
+		return take_text(list, text);
+	free(list);
 	return err;
 }
 
@@ -210,9 +238,9 @@ static int child_key(struct ike_child *c, const struct vici_element *e)
 	int err;
 
 	if (vici_str_is(k, "name"))
-		return vici_str_dup(v, &c->name);
+		return get_text(v, &c->name);
 	if (vici_str_is(k, "mode"))
-		return vici_str_dup(v, &c->mode);
+		return get_text(v, &c->mode);
 	if (vici_str_is(k, "uniqueid"))
 		return get_u32(v, 10, &c->uniqueid);
 	if (vici_str_is(k, "reqid"))
@@ -252,7 +280,7 @@ static int fill_texts(char ***text)
 
 	for (; !err && *text; text++)
 		if (!**text)
-			err = vici_str_dup((struct vici_str){ "", 0 }, *text);
+			err = get_text((struct vici_str){ "", 0 }, *text);
 	return err;
 }
 
@@ -304,9 +332,9 @@ static int sa_key(struct ike_sa *sa, const struct vici_element *e)
 	if (vici_str_is(k, "uniqueid"))
 		return get_u32(v, 10, &sa->uniqueid);
 	if (vici_str_is(k, "local-id"))
-		return vici_str_dup(v, &sa->local_id);
+		return get_text(v, &sa->local_id);
 	if (vici_str_is(k, "remote-id"))
-		return vici_str_dup(v, &sa->remote_id);
+		return get_text(v, &sa->remote_id);
 	if (vici_str_is(k, "local-port"))
 		return get_port(v, &sa->local_port);
 	if (vici_str_is(k, "remote-port"))
@@ -398,7 +426,7 @@ static int parse_sa(struct vici_parser *p, struct vici_str conn, struct ike_sa *
 	struct vici_element e;
 	int type, err;
 
-	err = vici_str_dup(conn, &sa->conn);
+	err = get_text(conn, &sa->conn);
 	while (!err) {
 		type = vici_next(p, &e);
 		if (type < 0)
