@@ -164,7 +164,7 @@ new_flows()
 memory_flat()
 {
 	memory
-	note "sets $BEFORE_SETS -> $MEM_SETS, available $BEFORE_FREE -> $MEM_FREE KiB"
+	note "sets ${BEFORE_SETS:-merged} -> ${MEM_SETS:-merged}, available $BEFORE_FREE -> $MEM_FREE KiB"
 	expect "sets of sixteen flows" "$BEFORE_SETS" "$MEM_SETS"
 	expect_num "KiB less available" $((BEFORE_FREE - MEM_FREE)) -le 16384
 	expect_num "flows" "$(stats "$GW" .flows)" -le 4096
