@@ -197,11 +197,8 @@ struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash)
 	spin_lock(&tb->grow_lock);
 	slots = rcu_dereference_protected(tb->slots, lockdep_is_held(&tb->grow_lock));
 	if (!slots) {
-		u32 nsets = tb->flows_max / INVSPI_SET_FLOWS;
-
-		/* A larger one was made by invspi_table_restart(). */
-		if (nsets <= INVSPI_ATOMIC_SETS)
-			slots = invspi_slots_alloc(nsets, GFP_ATOMIC);
+		/* Not a large one: that was made by invspi_table_restart(). */
+		slots = invspi_slots_alloc(tb->flows_max / INVSPI_SET_FLOWS, GFP_ATOMIC);
 		if (!slots)
 			goto unlock;
 		rcu_assign_pointer(tb->slots, slots);
@@ -210,8 +207,7 @@ struct invspi_set *invspi_set_grow(struct invspi_table *tb, u32 hash)
 	set = rcu_dereference_protected(slots->set[index], lockdep_is_held(&tb->grow_lock));
 	if (!set) {
 		set = invspi_set_alloc(tb, slots, index);
-		if (set)
-			rcu_assign_pointer(slots->set[index], set);
+		rcu_assign_pointer(slots->set[index], set);
 	}
 unlock:
 	spin_unlock(&tb->grow_lock);
@@ -318,7 +314,6 @@ void invspi_table_exit(struct invspi_table *tb)
 {
 	struct invspi_slots *slots = rcu_dereference_protected(tb->slots, 1);
 
-	RCU_INIT_POINTER(tb->slots, NULL);
 	if (slots)
 		invspi_slots_free(tb, slots);
 	free_percpu(tb->pcpu);
