@@ -102,6 +102,13 @@ static void test_secret(void **state)
 	get_random_bytes(secret, sizeof(secret));
 	key_of(secret, &b);
 	assert_memory_equal(&a, &b, sizeof(a));
+
+	begin(4096, 65536);
+	a = tb.key;
+	end();
+	begin(4096, 65536);
+	assert_memory_not_equal(&a, &tb.key, sizeof(a));
+	end();
 }
 
 /*

@@ -110,11 +110,11 @@ static void test_empty_only_reads(void **state)
 	invspi_limit_init(&limit, 2);
 	drain(2, 0);
 	before = limit;
-	limit.lock.taken = 1; /* who wanted it would wait for ever */
+	limit.lock.state = SHIM_TAKEN; /* who wanted it would wait for ever */
 	assert_int_equal(0, drain(2, 0));
 	pass(HZ / 2 - 1);
 	assert_int_equal(0, drain(2, 0));
-	limit.lock.taken = 0;
+	limit.lock.state = SHIM_FREE;
 	assert_memory_equal(&before, &limit, sizeof(limit));
 	pass(1);
 	assert_int_equal(1, drain(2, 0));

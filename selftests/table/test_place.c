@@ -295,6 +295,29 @@ static void test_youngest_anywhere(void **state)
 	}
 }
 
+/* Only one pauses: the eighth stays, the ninth has eight older ones and gives way. */
+static void test_older_half(void **state)
+{
+	static const u8 packets[] = { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2 };
+	struct invspi_pkt pkt[INVSPI_SET_FLOWS], more;
+	u32 src = 100000, i, j;
+
+	(void)state;
+	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
+		begin(64, 65536);
+		fill(pkt, order, packets);
+		pass(INVSPI_PAUSE);
+		for (j = 0; j < INVSPI_SET_FLOWS; j++)
+			if (j != i)
+				flows_drop(&tb, &pkt[order[j]]);
+		more = next_in_set(&src);
+		flows_drop(&tb, &more);
+		assert_int_equal(i >= INVSPI_SET_FLOWS / 2, has(&more));
+		assert_int_equal(i < INVSPI_SET_FLOWS / 2, has(&pkt[order[i]]));
+		end();
+	}
+}
+
 /* idle_ms is longer than the clock has run. */
 static void test_idle_beyond_boot(void **state)
 {
@@ -527,6 +550,7 @@ int main(void)
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_youngest_anywhere),
+		cmocka_unit_test(test_older_half),
 		cmocka_unit_test(test_idle_beyond_boot),
 		cmocka_unit_test(test_lottery),
 		cmocka_unit_test(test_no_lottery),

@@ -62,8 +62,7 @@ static void *get(size_t size, size_t align, bool percpu)
 	(void)align;
 	pthread_mutex_lock(&memory_lock);
 	shim_memory.calls++;
-	fail = shim_memory.none ||
-	       (shim_memory.none_after && shim_memory.calls >= shim_memory.none_after);
+	fail = shim_memory.none || shim_memory.calls == shim_memory.none_at;
 	if (!fail)
 		piece = aligned_alloc(64, (all + 63) / 64 * 64);
 	if (piece) {

@@ -69,7 +69,7 @@ extern struct shim_memory {
 	size_t percpu_bytes; /* of one CPU */
 	unsigned int pieces;
 	bool none; /* allocations fail */
-	unsigned int none_after; /* if not 0: from the so manieth on */
+	unsigned int none_at; /* if not 0: so does this one of the calls */
 	unsigned int calls; /* allocations tried */
 } shim_memory;
 

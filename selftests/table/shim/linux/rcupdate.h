@@ -39,7 +39,6 @@ static inline void rcu_read_unlock(void)
 		READ_ONCE(p);              \
 	})
 #define rcu_assign_pointer(p, value) __atomic_store_n(&(p), value, __ATOMIC_RELEASE)
-#define RCU_INIT_POINTER(p, value) WRITE_ONCE(p, value)
 #define synchronize_rcu() shim_synchronize()
 
 #endif /* SHIM_LINUX_RCUPDATE_H */
