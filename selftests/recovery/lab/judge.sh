@@ -97,6 +97,7 @@ judge_windows()
 	local w a b hurt s n child
 
 	sibling_loss=0 forward_loss=0
+	[ -n "$STREAMS" ] || return 0
 	for w in "${windows[@]}"; do
 		read -r a b hurt <<<"$w"
 		while read -r s n; do

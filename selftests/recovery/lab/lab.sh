@@ -17,7 +17,8 @@
 # have, and a firewall that stops what would leave for it unencrypted; it counts.
 #
 # Knobs, lines of swanctl.conf or strongswan.conf: LAB_CONN[_A|_B] (connection),
-# LAB_CHILD[_A|_B] (each child), LAB_CHARON[_A|_B].
+# LAB_CHILD[_A|_B] (each child), LAB_CHARON[_A|_B], and of invspid.conf,
+# LAB_HELPER[_A|_B]; LAB_MORE[_A|_B] are more connections. More of them: see lab_defaults() and configs.sh.
 
 LAB_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=selftests/lib/net.sh
@@ -30,10 +31,47 @@ LAB=$NS_TMP
 LAB_PLUGINS="random drbg nonce aes sha1 sha2 hmac kdf gmp pem pkcs1 pubkey x509 \
 revocation constraints openssl gcm kernel-netlink socket-default vici updown counters"
 LAB_INTERVAL_MS=${LAB_INTERVAL_MS:-20}
-# shellcheck disable=SC2034 # which stream a loss of the inbound SA of A's child stops
-declare -A LAB_OUTER=([A]=192.0.2.1 [B]=192.0.2.2)
+declare -A LAB_OUTER=() LAB_TS=() LAB_HOSTS=()
 declare -A CHARON_PID=() HELPER_PID=() LAB_NS=()
 MONITOR_PID='' PROBE_PID=''
+
+# lab_defaults - what a configuration may change
+lab_defaults()
+{
+	local n
+
+	for n in CONN CHILD CHARON HELPER MORE; do
+		unset "LAB_$n" "LAB_${n}_A" "LAB_${n}_B"
+	done
+	LAB_OUTER=([A]=192.0.2.1 [B]=192.0.2.2)
+	# of each child: A's selector and B's; the hosts of its streams and a port
+	LAB_TS=([net]="10.1.0.0/16 10.2.0.0/16" [net2]="10.11.0.0/16 10.12.0.0/16")
+	LAB_HOSTS=([net]="HA 10.1.0.10 HB 10.2.0.10 9001" [net2]="HA 10.11.0.10 HB 10.12.0.10 9002")
+	lab_children net net2
+	# functions: the connection's local and remote sections, and the secrets
+	LAB_AUTH=auth_psk
+	LAB_SECRETS=secrets_psk
+	# who initiates
+	LAB_INITIATOR=A
+	# functions: what else it needs, after the networks are there; and who brings
+	# it up after the daemons are
+	LAB_PREPARE=: LAB_UP=tunnel_up
+	# what the status of a helper that has settled has a line with
+	LAB_READY=ready
+	# what tunnel_state() says of it when it is up
+	LAB_STATE=''
+}
+
+# lab_children CHILD... - these are there, each with a stream in both directions
+lab_children()
+{
+	local c
+
+	LAB_CHILDREN="$*" STREAMS=''
+	for c; do
+		STREAMS+="${STREAMS:+ }$c:A-B $c:B-A"
+	done
+}
 
 # stamp - sets $now_us to microseconds, as probe and wiremon have them
 stamp()
@@ -46,8 +84,8 @@ lab_modules()
 	local m
 
 	# Loading a cipher at its first use takes seconds in an emulated machine.
-	for m in esp4 esp6 xfrm_user veth bridge nf_tables nft_rt nft_counter \
-		aesni_intel gcm ghash_clmulni_intel ccm seqiv echainiv authenc cbc hmac sha256_ssse3; do
+	for m in esp4 esp6 xfrm_user veth bridge tun ah4 nf_tables nft_chain_nat nft_masq nft_rt nft_counter \
+		xfrm_interface ip_vti ip_gre aesni_intel gcm ghash_clmulni_intel ccm seqiv echainiv authenc cbc hmac sha256_ssse3; do
 		modprobe -q "$m"
 	done
 	# The log of other namespaces than the first is a choice made at load time.
@@ -71,9 +109,10 @@ lab_net()
 	done
 	for n in A B; do
 		other=$([ $n = A ] && echo B || echo A)
-		must ip -n "${LAB_NS[$n]}" address add "${LAB_OUTER[$n]}/24" dev eth0
 		must ip -n "${LAB_NS[$n]}" link set eth0 up
-		must ip -n "${LAB_NS[$n]}" route add default via "${LAB_OUTER[$other]}"
+		must ip -n "${LAB_NS[$n]}" address add "192.0.2.$(node_number $n)/24" dev eth0
+		must ip -n "${LAB_NS[$n]}" address add "2001:db8::$(node_number $n)/64" dev eth0 nodad
+		must ip -n "${LAB_NS[$n]}" route add default via "192.0.2.$(node_number $other)"
 		on "${LAB_NS[$n]}" sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward
 			echo 0 >/proc/sys/net/ipv4/conf/all/send_redirects
 			echo 0 >/proc/sys/net/ipv4/conf/eth0/send_redirects'
@@ -90,6 +129,12 @@ lab_net()
 	veth "$HB" eth0 "10.2.0.10/16 10.12.0.10/16" "$B" in0 "10.2.0.1/16 10.12.0.1/16"
 	must ip -n "$HA" route add default via 10.1.0.1
 	must ip -n "$HB" route add default via 10.2.0.1
+	$LAB_PREPARE
+}
+
+node_number()
+{
+	[ "$1" = A ] && echo 1 || echo 2
 }
 
 # guarded NODE - prints how many packets the firewall kept from leaving in clear
@@ -107,12 +152,62 @@ knob()
 	printf '%s\n%s\n' "${!both:-}" "${!one:-}"
 }
 
-# lab_configure NODE
-lab_configure()
+# other_node NODE
+other_node()
 {
-	local n=$1 dir=$LAB/$1 other=B l=1 r=2
+	[ "$1" = A ] && echo B || echo A
+}
 
-	[ "$n" = A ] || { other=A l=2 r=1; }
+# auth_psk NODE - both by their names and a common secret
+auth_psk()
+{
+	cat <<-C
+	local {
+		auth = psk
+		id = ${1,,}.example
+	}
+	remote {
+		auth = psk
+		id = $(other_node "$1" | tr AB ab).example
+	}
+	C
+}
+
+secrets_psk()
+{
+	cat <<-C
+	ike-lab {
+		id-a = a.example
+		id-b = b.example
+		id-c = c.example
+		secret = "only for this lab"
+	}
+	C
+}
+
+# child_sections NODE
+child_sections()
+{
+	local c left right
+
+	for c in $LAB_CHILDREN; do
+		read -r left right <<<"${LAB_TS[$c]}"
+		[ "$1" = A ] || read -r right left <<<"${LAB_TS[$c]}"
+		cat <<-C
+		$c {
+			local_ts = $left
+			remote_ts = $right
+			$(knob CHILD "$1")
+		}
+		C
+	done
+}
+
+# daemon_configure NODE - strongswan.conf
+daemon_configure()
+{
+	local n=$1 dir=$LAB/$1
+
 	mkdir -p "$dir"
 	cat >"$dir/strongswan.conf" <<-C
 	swanctl {
@@ -142,6 +237,15 @@ lab_configure()
 		$(knob CHARON "$n")
 	}
 	C
+}
+
+# lab_configure NODE
+lab_configure()
+{
+	local n=$1 dir=$LAB/$1 other
+
+	other=$(other_node "$n")
+	daemon_configure "$n"
 	cat >"$dir/swanctl.conf" <<-C
 	connections {
 		gw {
@@ -149,34 +253,15 @@ lab_configure()
 			local_addrs = ${LAB_OUTER[$n]}
 			remote_addrs = ${LAB_OUTER[$other]}
 			$(knob CONN "$n")
-			local {
-				auth = psk
-				id = ${n,,}.example
-			}
-			remote {
-				auth = psk
-				id = ${other,,}.example
-			}
+			$($LAB_AUTH "$n")
 			children {
-				net {
-					local_ts = 10.$l.0.0/16
-					remote_ts = 10.$r.0.0/16
-					$(knob CHILD "$n")
-				}
-				net2 {
-					local_ts = 10.1$l.0.0/16
-					remote_ts = 10.1$r.0.0/16
-					$(knob CHILD "$n")
-				}
+				$(child_sections "$n")
 			}
 		}
+		$(knob MORE "$n")
 	}
 	secrets {
-		ike-lab {
-			id-a = a.example
-			id-b = b.example
-			secret = "only for this lab"
-		}
+		$($LAB_SECRETS "$n")
 	}
 	C
 }
@@ -219,7 +304,7 @@ charon_load()
 {
 	local out
 
-	out=$(STRONGSWAN_CONF=$LAB/$1/strongswan.conf swanctl --load-all --noprompt \
+	out=$(STRONGSWAN_CONF=$LAB/$1/strongswan.conf SWANCTL_DIR=$LAB/$1/swanctl swanctl --load-all --noprompt \
 		--file "$LAB/$1/swanctl.conf" 2>&1) || bail_out "swanctl --load-all for $1: $out"
 	stamp
 	loaded_us=$now_us
@@ -254,13 +339,13 @@ spi_out()
 		END { if (s) print "0x" s }'
 }
 
-# tunnel_up - A initiates both children
+# tunnel_up - all children, one after the other
 tunnel_up()
 {
 	local c
 
-	for c in net net2; do
-		must ask A initiate ike=gw child=$c timeout=20000
+	for c in $LAB_CHILDREN; do
+		must ask $LAB_INITIATOR initiate ike=gw child=$c timeout=20000
 	done
 }
 
@@ -276,6 +361,7 @@ lab_daemons()
 {
 	local n pids=()
 
+
 	for n in A B; do
 		lab_configure $n
 		charon_spawn $n
@@ -287,7 +373,7 @@ lab_daemons()
 	for n in "${pids[@]}"; do
 		wait "$n" || exit
 	done
-	tunnel_up
+	$LAB_UP
 }
 
 # lab_again - new daemons and tunnel, as the knobs say now; the networks stay
@@ -314,7 +400,8 @@ helper_start()
 	shift
 	mkdir -p "$dir/state"
 	rm -f "$dir/control"
-	ip netns exec "${LAB_NS[$n]}" invspid -f --vici "$dir/vici" --control "$dir/control" \
+	knob HELPER "$n" >"$dir/invspid.conf"
+	ip netns exec "${LAB_NS[$n]}" invspid -f -c "$dir/invspid.conf" --vici "$dir/vici" --control "$dir/control" \
 		--state "$dir/state" "$@" </dev/null >>"$dir/invspid.log" 2>&1 &
 	HELPER_PID[$n]=$!
 	NS_PIDS+=($!)
@@ -336,7 +423,7 @@ helper_sees()
 # helper_settled [NODE] - whether it is connected to an IKE daemon that has settled
 helper_settled()
 {
-	helper_ask "${1:-A}" status | grep -iq 'ready'
+	helper_ask "${1:-A}" status | grep -iq "$LAB_READY"
 }
 
 # helper_ask NODE WORD... - the tool talks to the node's helper
@@ -376,18 +463,22 @@ log_since()
 # streams_start - probes between the hosts: NAME:B-A is what A's host receives
 streams_start()
 {
+	local s na a nb b port args=()
+
+	[ -n "$STREAMS" ] || return 0
+	for s in $STREAMS; do
+		read -r na a nb b port <<<"${LAB_HOSTS[${s%%:*}]}"
+		case $s in
+		*:A-B) args+=("$s,${!na},$a,${!nb},$b,$port") ;;
+		*) args+=("$s,${!nb},$b,${!na},$a,$port") ;;
+		esac
+	done
 	rm -f "$LAB/probe"
-	probe run "$LAB/probe" "$LAB_INTERVAL_MS" \
-		"net:A-B,$HA,10.1.0.10,$HB,10.2.0.10,9001" \
-		"net:B-A,$HB,10.2.0.10,$HA,10.1.0.10,9001" \
-		"net2:A-B,$HA,10.11.0.10,$HB,10.12.0.10,9002" \
-		"net2:B-A,$HB,10.12.0.10,$HA,10.11.0.10,9002" &
+	probe run "$LAB/probe" "$LAB_INTERVAL_MS" "${args[@]}" &
 	PROBE_PID=$!
 	NS_PIDS+=($!)
 	busywait 20 test -s "$LAB/probe" || bail_out "the probes do not start"
 }
-
-STREAMS="net:A-B net:B-A net2:A-B net2:B-A"
 
 streams_stop()
 {
@@ -424,6 +515,7 @@ lost()
 {
 	local s=$1
 
+	[ -n "$STREAMS" ] || return 0
 	shift
 	probe report "$LAB/probe" "$@" | awk -v s="$s" '$1 == s { print $7 }'
 }
@@ -473,56 +565,6 @@ clear_seen()
 		$3 == "clear" && $1 + 0 >= a && $1 + 0 <= b { n++ } END { print n + 0 }' "$LAB/wire"
 }
 
-# --- what goes wrong
-
-# fault_inbound_lost CHILD [SPI] - A's kernel loses the inbound SA, charon does not
-# know; sets $lost_spi, and $fault_us: after it nothing of that stream comes through
-fault_inbound_lost()
-{
-	lost_spi=${2:-$(spi_in A "$1")}
-	[ -n "$lost_spi" ] || bail_out "A has no CHILD_SA $1: $(sas A)"
-	must ip -n "$A" xfrm state delete dst "${LAB_OUTER[A]}" proto esp spi "$lost_spi"
-	stamp
-	fault_us=$now_us
-}
-
-# fault_power_off - what A has in memory is gone; sets $fault_us: nothing that is
-# sent later comes through
-fault_power_off()
-{
-	helper_stop A KILL
-	charon_stop A KILL
-	ip -n "$A" xfrm state flush
-	ip -n "$A" xfrm policy flush
-	ip -n "$A" route flush table 220 2>/dev/null
-	stamp
-	fault_us=$now_us
-}
-
-# power_on - A starts again, the helper too if there was one;
-# sets $ready_us: connections loaded, and a second for the daemon to settle
-power_on()
-{
-	[ ! -d "$LAB/A/state" ] || helper_start A
-	charon_start A
-	charon_load A
-	ready_us=$((loaded_us + 1000000))
-}
-
-# fault_reboot SECONDS - A is off for that long
-fault_reboot()
-{
-	fault_power_off
-	pause "$1"
-	power_on
-}
-
-# inject SPI FIRST-SEQ COUNT INTERVAL-MS - ESP that looks as if it came from B
-forge()
-{
-	inject "$B" "${LAB_OUTER[B]}" "${LAB_OUTER[A]}" "$@"
-}
-
 # xstat NODE - prints the kernel's error counters that are not 0
 xstat()
 {
@@ -534,7 +576,7 @@ lab_logs()
 {
 	local f
 
-	for f in "$LAB"/[AB]/*.log; do
+	for f in "$LAB"/[ABC]/*.log; do
 		note "--- ${f#"$LAB"/}"
 		note "$(tail -n "${1:-30}" "$f")"
 	done
@@ -542,3 +584,24 @@ lab_logs()
 	note "$(sas A 2>&1)"
 	note "--- counters: A $(xstat A) B $(xstat B)"
 }
+
+# lab_down - all of it goes
+lab_down()
+{
+	local n ns
+
+	streams_stop
+	monitor_stop
+	for n in "${!LAB_NS[@]}"; do
+		helper_stop "$n" KILL
+		charon_stop "$n" KILL
+	done
+	for ns in "${NS_ALL[@]}"; do
+		del_ns "$ns"
+	done
+	rm -rf "${LAB:?}"/*
+}
+
+lab_defaults
+# shellcheck source=selftests/recovery/lab/faults.sh
+. "$LAB_HERE/faults.sh"

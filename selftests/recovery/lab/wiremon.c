@@ -2,7 +2,7 @@
 /*
  * wiremon - what goes over the wire between the gateways, as seen on one port of
  * the switch between them. A line for every IKE packet and for every packet of
- * the inner networks that is not encrypted:
+ * the inner networks, of a tunnel or of a probe that is not encrypted:
  *
  *	TIME DIR ike SRC SPORT DST DPORT EXCHANGE request|response MSGID INITIATOR-SPI
  *	TIME DIR clear SRC DST PROTOCOL
@@ -40,6 +40,7 @@
 #include <unistd.h>
 
 #define MAX_SPIS 4096
+#define PROBE_PORTS 9000 /* and the nine after it */
 
 struct packet {
 	int64_t at;
@@ -138,6 +139,20 @@ static bool inner(const uint8_t *ip, bool v6)
 	return ip[12] == 10 || ip[16] == 10;
 }
 
+/* A tunnel or a probe as it is: what a configuration for these would encrypt. */
+static bool bare(const struct packet *p)
+{
+	switch (p->proto) {
+	case IPPROTO_GRE:
+	case IPPROTO_IPIP:
+	case IPPROTO_IPV6:
+		return true;
+	case IPPROTO_UDP:
+		return p->len >= 8 && get16(p->data + 2) / 10 == PROBE_PORTS / 10;
+	}
+	return false;
+}
+
 static void take(FILE *out, const struct sockaddr_ll *ll, const uint8_t *ip, size_t len, int64_t at)
 {
 	bool v6 = ll->sll_protocol == htons(ETH_P_IPV6);
@@ -156,7 +171,7 @@ static void take(FILE *out, const struct sockaddr_ll *ll, const uint8_t *ip, siz
 	p.len = len - hdr;
 	inet_ntop(v6 ? AF_INET6 : AF_INET, ip + (v6 ? 8 : 12), p.src, sizeof(p.src));
 	inet_ntop(v6 ? AF_INET6 : AF_INET, ip + (v6 ? 24 : 16), p.dst, sizeof(p.dst));
-	if (inner(ip, v6))
+	if (inner(ip, v6) || bare(&p))
 		fprintf(out, "%" PRId64 " %s clear %s %s %u\n", at, p.dir, p.src, p.dst, p.proto);
 	else if (p.proto == IPPROTO_UDP && (v6 || !(get16(ip + 6) & 0x1fff)))
 		take_udp(out, &p);
