@@ -13,7 +13,7 @@ OBJS_test_track := invspid/track.o
 
 VICI := invspid/vici.o invspid/vici_msg.o
 IKE_VICI := $(VICI) invspid/intern.o invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
-	_parse_conn.o _peer.o)
+	_parse_conn.o _peer.o _copy.o)
 OBJS_test_vici := $(VICI)
 LIBS_test_vici := libuv
 OBJS_test_vici_msg := invspid/vici_msg.o

@@ -53,8 +53,9 @@ struct ike_child {
 	uint8_t proto; /* 50, 51 */
 	uint32_t spi_in, spi_out; /* host order */
 	uint32_t if_id_in, if_id_out;
-	uint32_t mark_in, mark_in_mask;
+	uint32_t mark_in, mark_in_mask, mark_out, mark_out_mask;
 	bool encap;
+	const char *no_copy; /* static: what a copy could not have, NULL if nothing */
 	char *mode; /* TUNNEL, TRANSPORT, BEET ... */
 	char *algs; /* "AES_GCM_16-128/..." as negotiated */
 	char *local_ts, *remote_ts; /* comma separated */
@@ -62,8 +63,15 @@ struct ike_child {
 	int64_t install_age_s;
 };
 
+/**
+ * struct ike_sa - an IKE_SA
+ * @name: what the daemon calls the connection that made it
+ * @conn: the same, but the original if that one is a copy, see ike_load_copy()
+ * @algs: "AES_CBC-128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/CURVE_25519" as negotiated
+ * @no_copy: static: what a copy could not have (a virtual IP), NULL if nothing
+ */
 struct ike_sa {
-	char *conn; /* name of the connection */
+	char *name, *conn;
 	uint32_t uniqueid;
 	int version;
 	enum ike_state state;
@@ -71,6 +79,8 @@ struct ike_sa {
 	struct ike_addr local, remote;
 	uint16_t local_port, remote_port;
 	char *local_id, *remote_id;
+	char *algs;
+	const char *no_copy;
 	bool task_child; /* a CHILD_* task is active or queued */
 	bool task_any; /* any task is active or queued */
 	struct ike_child *child;
@@ -99,6 +109,18 @@ struct ike_listing {
 	unsigned int ref;
 };
 
+/* A key of a connection, or of one of its children: @child is not NULL then. */
+struct ike_setting {
+	char *child, *key, *value;
+};
+
+/**
+ * struct ike_conn - a connection of the daemon's configuration
+ * @auth_local, @auth_remote: "psk", "pubkey", or empty if there is not one round of one
+ *	of them
+ * @no_copy: static: what a copy of it could not have, NULL if nothing
+ * @told: those of its keys that the daemon tells and that a copy needs
+ */
 struct ike_conn {
 	char *name;
 	struct ike_addr *remote; /* literal remote addresses */
@@ -111,11 +133,18 @@ struct ike_conn {
 	int version; /* 0 = any */
 	bool eap_or_vip; /* EAP, XAuth or a virtual IP */
 	char *unique;
+	const char *auth_local, *auth_remote;
+	const char *no_copy;
+	struct ike_setting *told;
+	size_t ntold;
 };
 
+/* @copy: names of the copies that are loaded; they are not among @conn. */
 struct ike_conns {
 	struct ike_conn *conn;
 	size_t nconn;
+	char **copy;
+	size_t ncopy;
 	struct conns_index *index;
 };
 
@@ -133,6 +162,7 @@ struct ike;
  *	and before @state tells of a loss. A daemon that crashes tells nothing of this.
  * @child_rekey: @old was replaced by @new; there is no @child_down for @old
  * @ike_updown: an IKE_SA came or went
+ * @conns: the connections were listed: ike_conns() is new
  * @log: a line of the daemon's log, level 1 and below; never secrets. @conn is NULL
  *	and @ike_id 0 if it belongs to no IKE_SA.
  *
@@ -146,6 +176,7 @@ struct ike_events {
 	void (*child_rekey)(void *arg, const char *conn, const char *child, uint32_t spi_old,
 			    uint32_t spi_new, uint8_t proto);
 	void (*ike_updown)(void *arg, const char *conn, uint32_t ike_id, bool up);
+	void (*conns)(void *arg);
 	void (*log)(void *arg, const char *group, const char *conn, uint32_t ike_id,
 		    const char *msg);
 };
@@ -215,6 +246,53 @@ void ike_rekey_child(struct ike *ike, uint32_t child_id, ike_done_cb cb, void *a
  */
 void ike_initiate(struct ike *ike, const char *conn, const char *child, int64_t timeout_ms,
 		  ike_done_cb cb, void *arg);
+/**
+ * struct ike_copy_child - a child of a copy, as it was negotiated
+ */
+struct ike_copy_child {
+	const char *name, *mode, *algs, *local_ts, *remote_ts;
+	uint8_t proto;
+	uint32_t if_id_in, if_id_out;
+	uint32_t mark_in, mark_in_mask, mark_out, mark_out_mask;
+};
+
+/**
+ * struct ike_copy - a connection to one peer of a connection that has no address
+ * @name: see ike_load_copy()
+ * @conn: the original
+ * @setting: keys that the operator gave; they win
+ * @local_port, @remote_port: 0 for the stock ones
+ */
+struct ike_copy {
+	const char *name;
+	const struct ike_conn *conn;
+	const struct ike_setting *setting;
+	size_t nsetting;
+	int version;
+	struct ike_addr local, remote;
+	uint16_t local_port, remote_port;
+	const char *local_id, *remote_id, *algs;
+	const struct ike_copy_child *child;
+	size_t nchild;
+};
+
+#define IKE_COPY_PREFIX "invspid-"
+
+/**
+ * ike_copy_check() - is all known that a copy needs
+ * @why: what is not
+ */
+bool ike_copy_check(const struct ike_copy *copy, char *why, size_t size);
+
+/*
+ * Loads a copy: it matches nobody but this peer at this address, and never begins
+ * anything by itself. Names: IKE_COPY_PREFIX, the original's, a dash, digits. An IKE_SA
+ * that it made stays when it is unloaded. -EINVAL: ike_copy_check() says why.
+ */
+void ike_load_copy(struct ike *ike, const struct ike_copy *copy, ike_done_cb cb, void *arg);
+/* -ENOENT: it is not loaded. */
+void ike_unload_copy(struct ike *ike, const char *name, ike_done_cb cb, void *arg);
+
 /*
  * Ends one IKE_SA by unique id: after a second without the peer (force). Its children
  * end as END_DELETED_LOCAL, not as by hand.

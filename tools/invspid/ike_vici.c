@@ -248,6 +248,8 @@ int ike_vici_new_conns(struct ike *ike, struct ike_conns *conns, uint64_t hash)
 			 ike->conns.nconn, ike->conns.nconn == 1 ? "" : "s");
 		ike_vici_set_state(ike, DAEMON_READY, why);
 	}
+	if (!ike->freed && ike->ev.conns)
+		ike->ev.conns(ike->arg);
 	return 0;
 }
 

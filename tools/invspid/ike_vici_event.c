@@ -107,7 +107,7 @@ static void child_down(struct ike *ike, const struct ike_sa *sa, const struct ik
 {
 	int64_t now = ike_vici_now();
 	struct cause_child child = {
-		.conn = sa->conn,
+		.conn = sa->name,
 		.child = c->name,
 		.ike_id = sa->uniqueid,
 		.child_id = c->uniqueid,
@@ -121,7 +121,7 @@ static void child_down(struct ike *ike, const struct ike_sa *sa, const struct ik
 	if (end == END_NONE && ike->ndown < DOWN_MAX)
 		d = calloc(1, sizeof(*d));
 	if (d) {
-		d->conn = strdup(sa->conn);
+		d->conn = strdup(sa->name);
 		d->name = strdup(c->name);
 		if (!d->conn || !d->name) {
 			down_free(d);

@@ -5,6 +5,7 @@
  *   ike_vici.c        connecting, settling, losing the daemon
  *   ike_vici_peer.c   whose daemon it is
  *   ike_vici_op.c     listings and commands
+ *   ike_vici_copy.c   copies of connections for dynamic peers
  *   ike_vici_event.c  what the daemon tells by itself
  *   ike_vici_cause.c  why a CHILD_SA ended
  *   ike_vici_parse*.c messages as structures

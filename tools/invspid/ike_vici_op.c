@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike_vici_copy.h"
 #include "ike_vici_int.h"
 #include "listing.h"
 
@@ -15,7 +16,16 @@
 #define TERMINATE_MS 1000 /* then the daemon forgets the IKE_SA without the peer */
 #define MARGIN_MS 2000 /* the daemon's own timeout should come first */
 
-enum op_kind { OP_LIST, OP_CONNS, OP_REKEY, OP_INITIATE, OP_TERMINATE, OP_END_CHILD };
+enum op_kind {
+	OP_LIST,
+	OP_CONNS,
+	OP_REKEY,
+	OP_INITIATE,
+	OP_TERMINATE,
+	OP_END_CHILD,
+	OP_LOAD,
+	OP_UNLOAD,
+};
 
 /**
  * struct op - something asked for
@@ -209,6 +219,7 @@ static void conns_item(void *arg, const uint8_t *msg, size_t len)
 {
 	struct op *op = arg;
 	struct ike_conns *c = &op->conns;
+	struct vici_str original;
 	struct ike_conn *conn;
 	size_t i;
 
@@ -218,9 +229,6 @@ static void conns_item(void *arg, const uint8_t *msg, size_t len)
 		op->err = -EBADMSG;
 		return;
 	}
-	/* FNV-1a, of the bytes: nobody has a reason to make two of them collide */
-	for (i = 0; i < len; i++)
-		op->hash = (op->hash ^ msg[i]) * 0x100000001b3ULL;
 	conn = realloc(c->conn, (c->nconn + 1) * sizeof(*conn));
 	if (!conn) {
 		op->err = -ENOMEM;
@@ -228,9 +236,20 @@ static void conns_item(void *arg, const uint8_t *msg, size_t len)
 	}
 	c->conn = conn;
 	memset(&conn[c->nconn], 0, sizeof(*conn));
-	op->err = parse_list_conn(msg, len, &conn[c->nconn]);
-	if (!op->err)
-		c->nconn++;
+	conn += c->nconn;
+	op->err = parse_list_conn(msg, len, conn);
+	if (op->err)
+		return;
+	/* Copies come and go: that is no change of the configuration. */
+	if (parse_copy_name((struct vici_str){ conn->name, strlen(conn->name) }, &original)) {
+		op->err = ike_conns_add_copy(c, conn->name);
+		ike_conn_clear(conn);
+		return;
+	}
+	c->nconn++;
+	/* FNV-1a, of the bytes: nobody has a reason to make two of them collide */
+	for (i = 0; i < len; i++)
+		op->hash = (op->hash ^ msg[i]) * 0x100000001b3ULL;
 }
 
 static void conns_done(void *arg, int err, const uint8_t *msg, size_t len)
@@ -251,6 +270,10 @@ static void conns_done(void *arg, int err, const uint8_t *msg, size_t len)
 /* An answer's words as an errno: rekey() and initiate() of vici_control.c. */
 static int answer_error(const struct op *op, const struct vici_answer *a)
 {
+	if (op->kind == OP_LOAD)
+		return -EIO;
+	if (op->kind == OP_UNLOAD)
+		return -ENOENT;
 	if (op->kind != OP_INITIATE && !a->matches)
 		return -ENOENT;
 	/* Forced: the IKE_SA is gone after the timeout, though the daemon says "failed". */
@@ -518,4 +541,28 @@ uint32_t ike_queued(struct ike *ike)
 	if (!ike->queue_asked && reachable(ike))
 		ike->queue_asked = !vici_send(ike->query, &q);
 	return ike->queued;
+}
+
+void ike_load_copy(struct ike *ike, const struct ike_copy *copy, ike_done_cb cb, void *arg)
+{
+	struct op *op = op_new(ike, OP_LOAD, arg);
+	struct vici_buf args = { 0 };
+
+	op->done_cb = cb;
+	if (!copy_message(copy, &args)) {
+		command(op, "load-conn", &args, ike->timeout_ms);
+		return;
+	}
+	vici_buf_free(&args);
+	op_fail(op, -EINVAL);
+}
+
+void ike_unload_copy(struct ike *ike, const char *name, ike_done_cb cb, void *arg)
+{
+	struct op *op = op_new(ike, OP_UNLOAD, arg);
+	struct vici_buf args = { 0 };
+
+	op->done_cb = cb;
+	vici_put(&args, "name", name);
+	command(op, "unload-conn", &args, ike->timeout_ms);
 }

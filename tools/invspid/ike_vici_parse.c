@@ -83,6 +83,24 @@ void parse_addr_text(struct vici_str s, struct ike_addr *addr)
 		addr->family = AF_INET6;
 }
 
+bool parse_copy_name(struct vici_str name, struct vici_str *original)
+{
+	const size_t prefix = sizeof(IKE_COPY_PREFIX) - 1;
+	size_t len = name.len, digits = 0;
+
+	if (!vici_str_begins(name, IKE_COPY_PREFIX))
+		return false;
+	while (len > prefix && name.s[len - 1] >= '0' && name.s[len - 1] <= '9') {
+		len--;
+		digits++;
+	}
+	if (!digits || len < prefix + 2 || name.s[len - 1] != '-')
+		return false;
+	original->s = name.s + prefix;
+	original->len = len - 1 - prefix;
+	return true;
+}
+
 void ike_child_clear(struct ike_child *c)
 {
 	intern_put(c->name);
@@ -100,7 +118,9 @@ void ike_sa_clear(struct ike_sa *sa)
 	for (i = 0; i < sa->nchild; i++)
 		ike_child_clear(&sa->child[i]);
 	free(sa->child);
+	intern_put(sa->name);
 	intern_put(sa->conn);
+	intern_put(sa->algs);
 	intern_put(sa->local_id);
 	intern_put(sa->remote_id);
 	memset(sa, 0, sizeof(*sa));
@@ -165,9 +185,9 @@ static int list_to_text(struct vici_parser *p, char **text)
 	return err;
 }
 
-/* Algorithms of a child while its keys are gathered. */
+/* Algorithms of an IKE_SA or a child while its keys are gathered. */
 struct algs {
-	struct vici_str encr, encr_size, integ, integ_size, dh;
+	struct vici_str encr, encr_size, integ, integ_size, prf, dh;
 	bool esn;
 };
 
@@ -192,6 +212,8 @@ static int algs_to_text(const struct algs *a, char **text)
 	if (!err)
 		err = add_alg(&list, "/", a->integ, a->integ_size);
 	if (!err)
+		err = add_alg(&list, "/", a->prf, (struct vici_str){ 0 });
+	if (!err)
 		err = add_alg(&list, "/", a->dh, (struct vici_str){ 0 });
 	if (!err && a->esn)
 		err = add_text(&list, "/", (struct vici_str){ "ESN", 3 });
@@ -211,6 +233,8 @@ static bool algs_key(struct algs *a, const struct vici_element *e)
 		a->integ = e->value;
 	else if (vici_str_is(e->name, "integ-keysize"))
 		a->integ_size = e->value;
+	else if (vici_str_is(e->name, "prf-alg"))
+		a->prf = e->value;
 	else if (vici_str_is(e->name, "dh-group"))
 		a->dh = e->value;
 	else if (vici_str_is(e->name, "esn"))
@@ -259,6 +283,10 @@ static int child_key(struct ike_child *c, const struct vici_element *e)
 		return get_u32(v, 16, &c->mark_in);
 	if (vici_str_is(k, "mark-mask-in"))
 		return get_u32(v, 16, &c->mark_in_mask);
+	if (vici_str_is(k, "mark-out"))
+		return get_u32(v, 16, &c->mark_out);
+	if (vici_str_is(k, "mark-mask-out"))
+		return get_u32(v, 16, &c->mark_out_mask);
 	if (vici_str_is(k, "packets-in"))
 		return vici_str_number(v, 10, UINT64_MAX, &c->packets_in);
 	if (vici_str_is(k, "install-time")) {
@@ -270,6 +298,12 @@ static int child_key(struct ike_child *c, const struct vici_element *e)
 		c->state = lookup(child_states, v);
 	else if (vici_str_is(k, "encap"))
 		c->encap = vici_str_is(v, "yes");
+	else if (vici_str_is(k, "cpi-in"))
+		c->no_copy = "IPComp";
+	else if (vici_str_is(k, "label"))
+		c->no_copy = "a security label";
+	else if (vici_str_begins(k, "ake"))
+		c->no_copy = "an additional key exchange";
 	return 0;
 }
 
@@ -288,7 +322,7 @@ static int fill_texts(char ***text)
 static int parse_child(struct vici_parser *p, struct ike_child *c)
 {
 	char **texts[] = { &c->mode, &c->algs, &c->local_ts, &c->remote_ts, NULL };
-	bool mask = false, mark = false;
+	bool mask_in = false, mask_out = false;
 	struct vici_element e;
 	struct algs algs = { 0 };
 	int type, err = 0;
@@ -307,12 +341,14 @@ static int parse_child(struct vici_parser *p, struct ike_child *c)
 			err = vici_skip(p);
 		else if (!algs_key(&algs, &e))
 			err = child_key(c, &e);
-		mark |= vici_str_is(e.name, "mark-in");
-		mask |= vici_str_is(e.name, "mark-mask-in");
+		mask_in |= vici_str_is(e.name, "mark-mask-in");
+		mask_out |= vici_str_is(e.name, "mark-mask-out");
 	}
 	/* add_mark() of vici_query.c leaves a mask of all ones out */
-	if (mark && !mask)
+	if (c->mark_in && !mask_in)
 		c->mark_in_mask = UINT32_MAX;
+	if (c->mark_out && !mask_out)
+		c->mark_out_mask = UINT32_MAX;
 	if (!err)
 		err = algs_to_text(&algs, &c->algs);
 	if (!err)
@@ -354,6 +390,12 @@ static int sa_key(struct ike_sa *sa, const struct vici_element *e)
 		sa->initiator = vici_str_is(v, "yes");
 	else if (vici_str_is(k, "nat-any"))
 		sa->nat = vici_str_is(v, "yes");
+	else if (vici_str_is(k, "remote-xauth-id") || vici_str_is(k, "remote-eap-id"))
+		sa->no_copy = "EAP or XAuth";
+	else if (vici_str_is(k, "ppk"))
+		sa->no_copy = "a postquantum preshared key";
+	else if (vici_str_begins(k, "ake"))
+		sa->no_copy = "an additional key exchange";
 	return 0;
 }
 
@@ -423,16 +465,23 @@ static int parse_children(struct vici_parser *p, struct ike_sa *sa, struct vici_
 static int parse_sa(struct vici_parser *p, struct vici_str conn, struct ike_sa *sa,
 		    struct vici_rekey *rekey)
 {
+	struct vici_str original = conn;
 	struct vici_element e;
+	struct algs algs = { 0 };
 	int type, err;
 
-	err = get_text(conn, &sa->conn);
+	parse_copy_name(conn, &original);
+	err = get_text(conn, &sa->name);
+	if (!err)
+		err = get_text(original, &sa->conn);
 	while (!err) {
 		type = vici_next(p, &e);
 		if (type < 0)
 			return type;
 		if (type == VICI_SECTION_END)
 			break;
+		if (type == VICI_KEY_VALUE && algs_key(&algs, &e))
+			continue;
 		if (type == VICI_KEY_VALUE)
 			err = sa_key(sa, &e);
 		else if (type == VICI_LIST_START && vici_str_begins(e.name, "tasks-"))
@@ -441,7 +490,13 @@ static int parse_sa(struct vici_parser *p, struct vici_str conn, struct ike_sa *
 			err = parse_children(p, sa, rekey);
 		else
 			err = vici_skip(p);
+		/* Listed only if there are any. */
+		if (type == VICI_LIST_START &&
+		    (vici_str_is(e.name, "local-vips") || vici_str_is(e.name, "remote-vips")))
+			sa->no_copy = "a virtual IP";
 	}
+	if (!err)
+		err = algs_to_text(&algs, &sa->algs);
 	if (!err)
 		err = fill_texts((char **[]){ &sa->local_id, &sa->remote_id, NULL });
 	return !err && !sa->uniqueid ? -EBADMSG : err;

@@ -16,6 +16,12 @@ void ike_conn_clear(struct ike_conn *c)
 	for (i = 0; i < c->nchild; i++)
 		free(c->child[i]);
 	free(c->child);
+	for (i = 0; i < c->ntold; i++) {
+		free(c->told[i].child);
+		free(c->told[i].key);
+		free(c->told[i].value);
+	}
+	free(c->told);
 	free(c->name);
 	free(c->remote);
 	free(c->local);
@@ -29,9 +35,23 @@ void ike_conns_clear(struct ike_conns *conns)
 
 	for (i = 0; i < conns->nconn; i++)
 		ike_conn_clear(&conns->conn[i]);
+	for (i = 0; i < conns->ncopy; i++)
+		free(conns->copy[i]);
+	free(conns->copy);
 	free(conns->conn);
 	free(conns->index);
 	memset(conns, 0, sizeof(*conns));
+}
+
+int ike_conns_add_copy(struct ike_conns *conns, const char *name)
+{
+	char **copy = realloc(conns->copy, (conns->ncopy + 1) * sizeof(*copy));
+
+	if (!copy)
+		return -ENOMEM;
+	conns->copy = copy;
+	copy[conns->ncopy] = strdup(name);
+	return copy[conns->ncopy++] ? 0 : -ENOMEM;
 }
 
 static bool unspecified(const struct ike_addr *addr)
@@ -73,9 +93,64 @@ static int parse_addrs(struct vici_parser *p, struct ike_addr **list, size_t *n)
 	return err;
 }
 
-/* A "local-N" or "remote-N" section: EAP and XAuth can't be begun by a responder. */
-static int parse_auth(struct vici_parser *p, struct ike_conn *c)
+/* Keys that a copy has as the original has them; the daemon tells no others of them. */
+static const char *const conn_told[] = { "reauth_time", "rekey_time", "dpd_delay", "dpd_timeout",
+					 NULL };
+static const char *const child_told[] = { "rekey_time", "rekey_bytes", "rekey_packets",
+					  "interface",	"priority",    NULL };
+
+static bool is_one_of(struct vici_str key, const char *const *names)
 {
+	while (*names && !vici_str_is(key, *names))
+		names++;
+	return *names;
+}
+
+static int add_told(struct ike_conn *c, const char *child, const struct vici_element *e)
+{
+	struct ike_setting *told;
+	int err;
+
+	told = realloc(c->told, (c->ntold + 1) * sizeof(*told));
+	if (!told)
+		return -ENOMEM;
+	c->told = told;
+	told += c->ntold++;
+	memset(told, 0, sizeof(*told));
+	if (child) {
+		told->child = strdup(child);
+		if (!told->child)
+			return -ENOMEM;
+	}
+	err = vici_str_dup(e->name, &told->key);
+	return err ? err : vici_str_dup(e->value, &told->value);
+}
+
+/* auth_class_names; others can't be begun by a responder, or leave open which it is. */
+static const char *auth_class(struct vici_str class)
+{
+	if (vici_str_is(class, "pre-shared key"))
+		return "psk";
+	return vici_str_is(class, "public key") ? "pubkey" : "";
+}
+
+/* What it demands of the peer's certificates, the daemon tells only in part. */
+static int parse_auth_list(struct vici_parser *p, struct ike_conn *c, bool local)
+{
+	struct vici_element e;
+	int type;
+
+	while ((type = vici_next(p, &e)) == VICI_LIST_ITEM)
+		if (!local)
+			c->no_copy = "demands on the peer's certificate";
+	return type == VICI_LIST_END ? 0 : -EBADMSG;
+}
+
+/* A "local-N" or "remote-N" section: EAP and XAuth can't be begun by a responder. */
+static int parse_auth(struct vici_parser *p, struct ike_conn *c, bool local)
+{
+	const char **auth = local ? &c->auth_local : &c->auth_remote;
+	const char *class = "";
 	struct vici_element e;
 	int type, err = 0;
 
@@ -85,11 +160,34 @@ static int parse_auth(struct vici_parser *p, struct ike_conn *c)
 			    (vici_str_is(e.name, "class") &&
 			     (vici_str_is(e.value, "EAP") || vici_str_is(e.value, "XAuth"))))
 				c->eap_or_vip = true;
-		} else if (type == VICI_SECTION_START || type == VICI_LIST_START) {
+			else if (vici_str_is(e.name, "class"))
+				class = auth_class(e.value);
+			else if (!vici_str_is(e.name, "id"))
+				c->no_copy = "demands on the peer's authentication";
+		} else if (type == VICI_LIST_START) {
+			err = parse_auth_list(p, c, local);
+		} else if (type == VICI_SECTION_START) {
 			err = vici_skip(p);
 		} else {
 			err = -EBADMSG;
 		}
+	}
+	*auth = *auth ? "" : class; /* a second round is one too many */
+	return err;
+}
+
+static int parse_conn_child(struct vici_parser *p, const char *name, struct ike_conn *c)
+{
+	struct vici_element e;
+	int type, err = 0;
+
+	while (!err && (type = vici_next(p, &e)) != VICI_SECTION_END) {
+		if (type == VICI_SECTION_START || type == VICI_LIST_START)
+			err = vici_skip(p);
+		else if (type != VICI_KEY_VALUE)
+			err = -EBADMSG;
+		else if (is_one_of(e.name, child_told))
+			err = add_told(c, name, &e);
 	}
 	return err;
 }
@@ -109,7 +207,7 @@ static int parse_conn_children(struct vici_parser *p, struct ike_conn *c)
 			child[c->nchild] = NULL;
 			err = vici_str_dup(e.name, &child[c->nchild++]);
 			if (!err)
-				err = vici_skip(p);
+				err = parse_conn_child(p, child[c->nchild - 1], c);
 		} else if (type == VICI_LIST_START) {
 			err = vici_skip(p);
 		} else if (type != VICI_KEY_VALUE) {
@@ -122,16 +220,20 @@ static int parse_conn_children(struct vici_parser *p, struct ike_conn *c)
 static int conn_element(struct vici_parser *p, const struct vici_element *e, struct ike_conn *c)
 {
 	struct vici_str k = e->name;
+	int err;
 
 	if (e->type == VICI_KEY_VALUE) {
-		if (vici_str_is(k, "unique"))
-			return vici_str_dup(e->value, &c->unique);
+		if (vici_str_begins(k, "ppk_"))
+			c->no_copy = "a postquantum preshared key";
+		err = is_one_of(k, conn_told) ? add_told(c, NULL, e) : 0;
+		if (!err && vici_str_is(k, "unique"))
+			err = vici_str_dup(e->value, &c->unique);
 		/* ike_version_names: IKEv1, IKEv2, and IKEv1/2 for any */
 		if (vici_str_is(k, "version"))
 			c->version = vici_str_is(e->value, "IKEv1")   ? 1
 				     : vici_str_is(e->value, "IKEv2") ? 2
 								      : 0;
-		return 0;
+		return err;
 	}
 	if (e->type == VICI_LIST_START) {
 		if (vici_str_is(k, "remote_addrs"))
@@ -146,7 +248,7 @@ static int conn_element(struct vici_parser *p, const struct vici_element *e, str
 	if (vici_str_is(k, "children"))
 		return parse_conn_children(p, c);
 	if (vici_str_begins(k, "local-") || vici_str_begins(k, "remote-"))
-		return parse_auth(p, c);
+		return parse_auth(p, c, vici_str_begins(k, "local-"));
 	return vici_skip(p);
 }
 
@@ -173,6 +275,8 @@ int parse_list_conn(const uint8_t *msg, size_t len, struct ike_conn *c)
 		ike_conn_clear(c);
 	else
 		c->dynamic = !c->nremote;
+	if (!err && c->eap_or_vip)
+		c->no_copy = "EAP, XAuth or a virtual IP";
 	return err;
 }
 
