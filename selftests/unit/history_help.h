@@ -95,6 +95,8 @@ __attribute__((unused)) static void listing_begin(struct sas *s, const char *con
 	s->ike.remote_port = 500;
 	s->ike.local_id = text("a.example");
 	s->ike.remote_id = text("b.example");
+	s->ike.version = 2;
+	s->ike.algs = text("AES_CBC-128/PRF_HMAC_SHA2_256/CURVE_25519");
 	s->ike.child = s->child;
 }
 

@@ -45,13 +45,13 @@ static void test_basics(void)
 		ktap_int("last alive", clock_ms, sa.last_alive);
 		ktap_end("alive", END_NONE, sa.end);
 		ktap_int("ended", 0, sa.ended_at);
-		ktap_int("newest of the child", 0, hist_child(h, "gw", "net", &sa));
+		ktap_int("newest of the child", 0, hist_child(h, "gw", "net", NULL, &sa));
 		ktap_int("its SPI", 0xc0000001, sa.spi);
-		ktap_int("should be up", 1, hist_should_be_up(h, "gw", NULL, NULL));
-		ktap_int("another connection", 0, hist_should_be_up(h, "g", NULL, NULL));
+		ktap_int("should be up", 1, hist_should_be_up(h, "gw", NULL, NULL, NULL));
+		ktap_int("another connection", 0, hist_should_be_up(h, "g", NULL, NULL, NULL));
 		ktap_int("unknown SPI", -ENOENT, hist_lookup(h, 0xc0000002, ESP, &sa));
 		ktap_int("another protocol", -ENOENT, hist_lookup(h, 0xc0000001, 51, &sa));
-		ktap_int("unknown child", -ENOENT, hist_child(h, "gw", "ne", &sa));
+		ktap_int("unknown child", -ENOENT, hist_child(h, "gw", "ne", NULL, &sa));
 		ktap_str("no error", NULL, hist_error(h));
 	}
 	hist_close(h);
@@ -97,8 +97,9 @@ static void test_hostile(void)
 		ktap_ok(!strcmp(sa.conn, names[i]), "hostile %zu: connection is the same", i);
 		ktap_ok(!strcmp(sa.local_id, longest), "hostile %zu: 64 KiB are the same", i);
 		ktap_int("hostile: child", 0,
-			 hist_child(h, names[i], names[ARRAY_SIZE(names) - 1 - i], &sa));
-		ktap_int("hostile: should be up", 1, hist_should_be_up(h, names[i], NULL, NULL));
+			 hist_child(h, names[i], names[ARRAY_SIZE(names) - 1 - i], NULL, &sa));
+		ktap_int("hostile: should be up", 1,
+			 hist_should_be_up(h, names[i], NULL, NULL, NULL));
 	}
 	free(longest);
 	hist_close(h);
@@ -130,15 +131,15 @@ static void test_ends(void)
 			hist_lookup(h, 0xc1, ESP, &sa);
 			ktap_int(name, clock_ms, sa.ended_at);
 			ktap_int(name, wall, sa.ended_wall);
-			ktap_int(name, up[end], hist_should_be_up(h, "gw", NULL, NULL));
-			ktap_int(name, end == END_OPERATOR, hist_by_hand(h, "gw", "net"));
+			ktap_int(name, up[end], hist_should_be_up(h, "gw", NULL, NULL, NULL));
+			ktap_int(name, end == END_OPERATOR, hist_by_hand(h, "gw", "net", NULL));
 			h = reopen(h, dir);
 		}
 		/* Up again: nothing of the past counts. */
 		clock_ms += 60000;
 		sync_one(h, "net", 0xc2);
-		ktap_int("up again", 1, hist_should_be_up(h, "gw", NULL, NULL));
-		ktap_int("up again", false, hist_by_hand(h, "gw", "net"));
+		ktap_int("up again", 1, hist_should_be_up(h, "gw", NULL, NULL, NULL));
+		ktap_int("up again", false, hist_by_hand(h, "gw", "net", NULL));
 		hist_close(h);
 	}
 }
@@ -323,7 +324,7 @@ static void test_boot(void)
 	ktap_int("by the wall clock when it was last alive, not now", wall - 120000, sa.ended_wall);
 	ktap_ok(sa.installed_at == LONG_AGO, "installed in an earlier boot");
 	ktap_ok(sa.last_alive == LONG_AGO, "last alive in an earlier boot");
-	ktap_int("should be up", 1, hist_should_be_up(h, "gw", NULL, NULL));
+	ktap_int("should be up", 1, hist_should_be_up(h, "gw", NULL, NULL, NULL));
 	hist_daemon(h, 100, 5000, clock_ms);
 	ktap_end("same pid and start by chance", END_MACHINE_DOWN, end_of(h, 0xe1));
 	sync_one(h, "net", 0xe2);
@@ -336,7 +337,7 @@ static void test_boot(void)
 	h = open_boot(dir, "boot-3");
 	ktap_end("two boots ago", END_MACHINE_DOWN, end_of(h, 0xe1));
 	ktap_end("one boot ago", END_MACHINE_DOWN, end_of(h, 0xe2));
-	hist_child(h, "gw", "net", &sa);
+	hist_child(h, "gw", "net", NULL, &sa);
 	ktap_int("newest of the child", 0xe2, sa.spi);
 	hist_close(h);
 	h = open_boot(dir, "");
@@ -348,18 +349,61 @@ static void test_boot(void)
 	clock_ms = 1000000;
 }
 
+/* Two peers of one connection with the same child: each has a row of its own. */
+static void test_peers(void)
+{
+	const char *dir = new_dir();
+	struct history *h = open_dir(dir);
+	struct hist_sa sa;
+	struct sas s;
+	int again;
+
+	hist_daemon(h, 100, 5000, clock_ms);
+	listing_begin(&s, "gw");
+	listing_add(&s, "net", 0xa1, 0)->mark_out = 7;
+	hist_sync(h, NULL, &s.l, clock_ms);
+	listing_begin(&s, "gw");
+	s.ike.remote_id = text("c.example");
+	s.ike.no_copy = "a virtual IP";
+	listing_add(&s, "net", 0xa2, 0);
+	hist_sync(h, NULL, &s.l, clock_ms);
+	hist_end(h, 0xa2, ESP, END_OPERATOR, clock_ms);
+	hist_close(h);
+	clock_ms = 5000;
+	wall += 60000;
+	h = open_boot(dir, "boot-2");
+	for (again = 0; again < 2; again++) {
+		ktap_int("b should be up", 1, hist_should_be_up(h, "gw", "b.example", NULL, NULL));
+		ktap_int("c should not", 0, hist_should_be_up(h, "gw", "c.example", NULL, NULL));
+		ktap_int("nor one never seen", 0,
+			 hist_should_be_up(h, "gw", "d.example", NULL, NULL));
+		ktap_int("each", 1, hist_should_be_up(h, "gw", HIST_EACH_PEER, NULL, NULL));
+		ktap_int("c by hand", 1, hist_by_hand(h, "gw", "net", "c.example"));
+		ktap_int("b not", 0, hist_by_hand(h, "gw", "net", "b.example"));
+		ktap_int("b's row", 0, hist_child(h, "gw", "net", "b.example", &sa));
+		ktap_int("b's row", 0xa1, sa.spi);
+		ktap_int("its mark", 7, sa.mark_out);
+		ktap_str("its IKE", "AES_CBC-128/PRF_HMAC_SHA2_256/CURVE_25519", sa.ike_algs);
+		ktap_int("off for a minute", 60000, sa.ago / 1000 * 1000);
+		hist_child(h, "gw", "net", "c.example", &sa);
+		ktap_str("c's peculiarity", "a virtual IP", sa.no_copy);
+		h = reopen(h, dir);
+	}
+	hist_close(h);
+	h = open_boot(dir, "boot-2");
+	wall -= 3600000;
+	hist_child(h, "gw", "net", "b.example", &sa);
+	ktap_ok(sa.ago == INT64_MAX, "a wall clock that went back: not known for how long");
+	hist_close(h);
+	wall += 3600000;
+	clock_ms = 1000000;
+}
+
 int main(void)
 {
 	static const history_test tests[] = {
-		test_basics,
-		test_hostile,
-		test_ends,
-		test_corrections,
-		test_daemon,
-		test_shutdown,
-		test_healing_cut_short,
-		test_boot,
-		NULL,
+		test_basics, test_peers,    test_hostile,	    test_ends, test_corrections,
+		test_daemon, test_shutdown, test_healing_cut_short, test_boot, NULL,
 	};
 
 	return history_main(tests);

@@ -108,6 +108,44 @@ static void spoil(const char *dir, const char *how)
 		query(dir, "DROP TABLE action");
 }
 
+/* A file of the version before: its rows stay, what it did not know is not known. */
+static void test_upgrade(void)
+{
+	static const char *const older[] = {
+		"DROP INDEX sa_child",
+		"ALTER TABLE sa DROP COLUMN if_id_out",
+		"ALTER TABLE sa DROP COLUMN mark_out",
+		"ALTER TABLE sa DROP COLUMN mark_out_mask",
+		"ALTER TABLE sa DROP COLUMN ike_version",
+		"ALTER TABLE sa DROP COLUMN ike_algs",
+		"ALTER TABLE sa DROP COLUMN no_copy",
+		"CREATE INDEX sa_child ON sa (conn, child, ord)",
+		"PRAGMA user_version = 2",
+	};
+	const char *dir = new_dir();
+	struct history *h = open_dir(dir);
+	struct hist_sa sa;
+	size_t i;
+
+	sync_one(h, "net", 0x100);
+	hist_close(h);
+	for (i = 0; i < ARRAY_SIZE(older); i++)
+		query(dir, older[i]);
+	ktap_int("version 2", 2, query(dir, "PRAGMA user_version"));
+	h = open_dir(dir);
+	ktap_str("version 2: works", NULL, hist_error(h));
+	ktap_int("version 2: not put aside", 0, exists(dir, "history.db.corrupt"));
+	ktap_int("version 2: its row", 0, hist_lookup(h, 0x100, ESP, &sa));
+	ktap_str("version 2: no algorithms of IKE", "", sa.ike_algs);
+	ktap_int("version 2: no version of IKE", 0, sa.ike_version);
+	sync_one(h, "net", 0x100);
+	h = reopen(h, dir);
+	ktap_int("version 3", 3, query(dir, "PRAGMA user_version"));
+	hist_lookup(h, 0x100, ESP, &sa);
+	ktap_int("and now it is known", 2, sa.ike_version);
+	hist_close(h);
+}
+
 static void test_corrupt(void)
 {
 	static const struct {
@@ -139,7 +177,8 @@ static void test_corrupt(void)
 		h = reopen(h, dir);
 		snprintf(name, sizeof(name), "%s: a row is kept", t[i].how);
 		ktap_end(name, END_NONE, end_of(h, 0x900));
-		ktap_int("nothing of the old file", 1, hist_should_be_up(h, "gw", NULL, NULL));
+		ktap_int("nothing of the old file", 1,
+			 hist_should_be_up(h, "gw", NULL, NULL, NULL));
 		hist_close(h);
 	}
 }
@@ -161,7 +200,7 @@ static void check_memory(const char *name, const char *dir)
 	ktap_int(name, 0, hist_lookup(h, 0x12, ESP, &sa));
 	ktap_end(name, END_REKEYED, end_of(h, 0x11));
 	hist_end(h, 0x12, ESP, END_OPERATOR, clock_ms);
-	ktap_ok(hist_by_hand(h, "gw", "net"), "%s: ended by hand", name);
+	ktap_ok(hist_by_hand(h, "gw", "net", NULL), "%s: ended by hand", name);
 	ktap_ok(hist_flush(h) < 0, "%s: flush says so", name);
 	for (i = 0; once && i < HIST_MEMORY_ROWS + 1000; i++) {
 		clock_ms += 2000;
@@ -282,14 +321,14 @@ static void test_full(void)
 	hist_end(h, 0x21, ESP, END_OPERATOR, clock_ms);
 	ktap_int("full: flush says so", -ENOSPC, hist_flush(h));
 	ktap_has("full: the error", "full", hist_error(h) ? hist_error(h) : "");
-	ktap_ok(hist_by_hand(h, "gw", "net"), "full: goes on in memory");
+	ktap_ok(hist_by_hand(h, "gw", "net", NULL), "full: goes on in memory");
 	ktap_end("full: rows are still found", END_UNSEEN, end_of(h, 0x1005));
 	fill(dir, false);
 	wait_error(h, false);
 	ktap_str("space again: writes by itself", NULL, hist_error(h));
 	ktap_int("space again: flush", 0, hist_flush(h));
 	h = reopen(h, dir);
-	ktap_ok(hist_by_hand(h, "gw", "net"), "space again: the end is on disk");
+	ktap_ok(hist_by_hand(h, "gw", "net", NULL), "space again: the end is on disk");
 	ktap_end("space again: rows too", END_UNSEEN, end_of(h, 0x1005));
 
 	/* Killed while the disk is full: what was alive on disk is in doubt. */
@@ -311,7 +350,7 @@ static void test_full(void)
 	fill(dir, false);
 	h = open_dir(dir);
 	ktap_end("alive on disk, but in doubt", END_UNSEEN, end_of(h, 0x22));
-	ktap_int("not taken to be wanted", 0, hist_should_be_up(h, "gw", NULL, NULL));
+	ktap_int("not taken to be wanted", 0, hist_should_be_up(h, "gw", NULL, NULL, NULL));
 	sync_one(h, "net", 0x23);
 	h = reopen(h, dir);
 	ktap_end("the doubt is over", END_NONE, end_of(h, 0x23));
@@ -346,7 +385,7 @@ static void test_quota(void)
 	ktap_ok(n > HIST_QUOTA && n <= HIST_QUOTA + 512, "quota of a connection: %" PRId64, n);
 	ktap_end("the oldest is forgotten", END__COUNT, end_of(h, 0x10000));
 	ktap_end("the newest is there", END_NONE, end_of(h, 0x10000 + HIST_QUOTA + 2000));
-	ktap_ok(hist_by_hand(h, "gw", "closed"), "what was closed by hand stays closed");
+	ktap_ok(hist_by_hand(h, "gw", "closed", NULL), "what was closed by hand stays closed");
 	ktap_end("another connection's rows stay", END_GAVE_UP, end_of(h, 0x32));
 	hist_close(h);
 
@@ -465,9 +504,9 @@ static void test_flood(void)
 
 int main(void)
 {
-	static const history_test tests[] = { test_modes,   test_corrupt, test_unusable,
-					      test_full,    test_quota,	  test_size,
-					      test_actions, test_flood,	  NULL };
+	static const history_test tests[] = { test_modes, test_upgrade, test_corrupt, test_unusable,
+					      test_full,  test_quota,	test_size,    test_actions,
+					      test_flood, NULL };
 
 	return history_main(tests);
 }

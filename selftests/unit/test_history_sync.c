@@ -95,7 +95,7 @@ static void test_restart(void)
 	ktap_end("alive", END_NONE, end_of(h, 0x71));
 	sync_one(h, NULL, 0);
 	ktap_end("gone while nobody looked", END_UNSEEN, end_of(h, 0x71));
-	ktap_int("should not be up", 0, hist_should_be_up(h, "gw", NULL, NULL));
+	ktap_int("should not be up", 0, hist_should_be_up(h, "gw", NULL, NULL, NULL));
 	hist_close(h);
 }
 
@@ -145,7 +145,7 @@ static void test_revive(void)
 		hist_lookup(h, spi, ESP, &sa);
 		ktap_int("it is the same row", id, sa.id);
 		ktap_int("by hand no more", t[i].revived ? 0 : t[i].end == END_OPERATOR,
-			 hist_by_hand(h, "gw", "net"));
+			 hist_by_hand(h, "gw", "net", NULL));
 		h = reopen(h, dir);
 		ktap_end("the same after a restart", t[i].revived ? END_NONE : t[i].end,
 			 end_of(h, spi));
@@ -172,14 +172,14 @@ static void test_rekey(void)
 	hist_lookup(h, 0x81, ESP, &sa);
 	ktap_end("the old one is rekeyed", END_REKEYED, sa.end);
 	ktap_int("to", 0x82, sa.rekeyed_to);
-	ktap_int("one child", 1, hist_should_be_up(h, "gw", NULL, NULL));
-	hist_child(h, "gw", "net", &sa);
+	ktap_int("one child", 1, hist_should_be_up(h, "gw", NULL, NULL, NULL));
+	hist_child(h, "gw", "net", NULL, &sa);
 	ktap_int("newest", 0x82, sa.spi);
 
 	/* Deleting the old one ends nothing. */
 	hist_end(h, 0x81, ESP, END_DELETED_PEER, clock_ms);
 	ktap_end("still rekeyed", END_REKEYED, end_of(h, 0x81));
-	ktap_int("still wanted", 1, hist_should_be_up(h, "gw", NULL, NULL));
+	ktap_int("still wanted", 1, hist_should_be_up(h, "gw", NULL, NULL, NULL));
 
 	/* Listed meanwhile, old as REKEYED, with new selectors. */
 	clock_ms += 100;
@@ -202,7 +202,7 @@ static void test_rekey(void)
 	hist_rekey(h, 0x82, 0x83, ESP, clock_ms);
 	hist_lookup(h, 0x83, ESP, &sa);
 	ktap_int("from, after the listing", 0x82, sa.rekeyed_from);
-	hist_child(h, "gw", "net", &sa);
+	hist_child(h, "gw", "net", NULL, &sa);
 	ktap_int("newest", 0x83, sa.spi);
 
 	/* Nobody knew the old one. */
@@ -217,7 +217,7 @@ static void test_rekey(void)
 	clock_ms += 3600000;
 	hist_rekey(h, 0x84, 0x85, ESP, clock_ms);
 	ktap_end("lost, then rekeyed", END_REKEYED, end_of(h, 0x84));
-	hist_child(h, "gw", "net2", &sa);
+	hist_child(h, "gw", "net2", NULL, &sa);
 	ktap_int("newest", 0x85, sa.spi);
 	hist_close(h);
 }
@@ -245,17 +245,18 @@ static void test_duplicates(void)
 	hist_sync(h, NULL, &s.l, clock_ms);
 	clock_ms += 100;
 	hist_end(h, 0x92, ESP, END_DELETED_LOCAL, clock_ms);
-	ktap_int("the older one is alive: up", 2, hist_should_be_up(h, "gw", NULL, NULL));
-	hist_child(h, "gw", "net", &sa);
+	ktap_int("the older one is alive: up", 2, hist_should_be_up(h, "gw", NULL, NULL, NULL));
+	hist_child(h, "gw", "net", NULL, &sa);
 	ktap_int("newest is the one alive", 0x91, sa.spi);
 	h = reopen(h, dir);
 	clock_ms += 100;
 	hist_daemon_lost(h, true, clock_ms + 5000);
-	ktap_int("both children lost with the daemon", 2, hist_should_be_up(h, "gw", collect, all));
+	ktap_int("both children lost with the daemon", 2,
+		 hist_should_be_up(h, "gw", NULL, collect, all));
 	ktap_ok(strstr(all, "net:91 ") && strstr(all, "net2:93 "), "by the SA that ended last: %s",
 		all);
 	h = reopen(h, dir);
-	ktap_int("the same after a restart", 2, hist_should_be_up(h, "gw", NULL, NULL));
+	ktap_int("the same after a restart", 2, hist_should_be_up(h, "gw", NULL, NULL, NULL));
 	hist_close(h);
 }
 
@@ -303,7 +304,7 @@ static void test_reuse(void)
 	sync_one(h, "net3", 0xa2);
 	hist_lookup(h, 0xa2, ESP, &sa);
 	ktap_str("new owner", "net3", sa.child);
-	hist_child(h, "gw", "net2", &sa);
+	hist_child(h, "gw", "net2", NULL, &sa);
 	ktap_end("the old owner's end", END_UNSEEN, sa.end);
 	hist_close(h);
 }
@@ -346,8 +347,8 @@ static void test_nothing(void)
 		 hist_lookup(h, 0x1234, ESP, &sa));
 	s.l.nsa = 0;
 	hist_sync(h, NULL, &s.l, clock_ms);
-	ktap_int("nothing should be up", 0, hist_should_be_up(h, "gw", NULL, NULL));
-	ktap_ok(!hist_by_hand(h, "gw", "net"), "nothing was ended by hand");
+	ktap_int("nothing should be up", 0, hist_should_be_up(h, "gw", NULL, NULL, NULL));
+	ktap_ok(!hist_by_hand(h, "gw", "net", NULL), "nothing was ended by hand");
 	hist_close(h);
 }
 

@@ -20,10 +20,12 @@ OBJS_test_vici_msg := invspid/vici_msg.o
 LIBS_test_vici_msg := libuv
 OBJS_test_ike_cause := invspid/ike_vici_cause.o invspid/vici_msg.o
 LIBS_test_ike_cause := libuv
+OBJS_test_ike_copy := $(VICI) invspid/intern.o invspid/copy.o $(addprefix invspid/ike_vici,_copy.o _parse.o _parse_conn.o)
+LIBS_test_ike_copy := libuv
 OBJS_test_ike_vici := $(IKE_VICI)
 LIBS_test_ike_vici := libuv
 
-HISTORY := $(patsubst %,invspid/%.o,intern history history_db history_prune \
+HISTORY := $(patsubst %,invspid/%.o,intern history history_ask history_db history_prune \
 	history_rows history_sa history_sync history_write decide_names)
 OBJS_test_history := $(HISTORY)
 LIBS_test_history := sqlite3

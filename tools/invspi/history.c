@@ -204,6 +204,11 @@ static json_t *sa_record(sqlite3_stmt *stmt)
 	json_object_set_new(j, "algs", text(sa.algs));
 	json_object_set_new(j, "local_ts", text(sa.local_ts));
 	json_object_set_new(j, "remote_ts", text(sa.remote_ts));
+	json_object_set_new(j, "if_id_out", json_integer(sa.if_id_out));
+	json_object_set_new(j, "mark_out", json_integer(sa.mark_out));
+	json_object_set_new(j, "mark_out_mask", json_integer(sa.mark_out_mask));
+	json_object_set_new(j, "ike_version", json_integer(sa.ike_version));
+	json_object_set_new(j, "ike_algs", text(sa.ike_algs));
 	return j;
 }
 

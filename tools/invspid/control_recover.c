@@ -203,11 +203,11 @@ static json_t *child_state(struct by_hand *b, const char *child)
 {
 	const struct ike_child *c = listing_child(b->d->listing[LISTING_LAST], b->conn, child);
 	struct hist_sa h;
-	bool known = !hist_child(b->d->hist, b->conn, child, &h);
+	bool known = !hist_child(b->d->hist, b->conn, child, NULL, &h);
 
 	return json_pack("{s:o, s:b, s:o, s:b}", "child", json_text(child), "up", c != NULL, "last",
 			 known ? json_string(end_name(h.end)) : json_null(), "terminated_by_hand",
-			 hist_by_hand(b->d->hist, b->conn, child));
+			 hist_by_hand(b->d->hist, b->conn, child, NULL));
 }
 
 static json_t *children(struct by_hand *b)
@@ -382,7 +382,7 @@ static void on_looked(void *arg)
 		return;
 	add_flows(b);
 	add_listed(b);
-	hist_should_be_up(b->d->hist, b->conn, add_down, b);
+	hist_should_be_up(b->d->hist, b->conn, NULL, add_down, b);
 	b->dec = calloc(b->n + 1, sizeof(*b->dec));
 	b->began = calloc(b->n + 1, sizeof(*b->began));
 	if (!b->dec || !b->began) {

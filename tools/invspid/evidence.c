@@ -232,7 +232,7 @@ static unsigned int count_new(struct invspid *d, const struct ike_conn *conn)
 
 	for (i = 0; i < conn->nchild; i++)
 		if (!listing_child(d->listing[LISTING_LAST], conn->name, conn->child[i]) &&
-		    hist_child(d->hist, conn->name, conn->child[i], &h))
+		    hist_child(d->hist, conn->name, conn->child[i], NULL, &h))
 			n++;
 	return n;
 }
@@ -270,8 +270,8 @@ static void fill_conn(struct invspid *d, struct tracked *t)
 		return;
 	ev->hold = settings_held(d->settings, t->conn);
 	if (t->child[0])
-		ev->by_hand = hist_by_hand(d->hist, t->conn, t->child);
-	hist_should_be_up(d->hist, t->conn, count_down, &down);
+		ev->by_hand = hist_by_hand(d->hist, t->conn, t->child, NULL);
+	hist_should_be_up(d->hist, t->conn, NULL, count_down, &down);
 	if (conn && !ev->hist_known && ev->ike_sa == PRESENCE_ABSENT)
 		ev->children_new = count_new(d, conn);
 }

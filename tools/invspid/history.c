@@ -225,6 +225,7 @@ static void forget_all(struct history *h)
 	rows_free(h);
 	memset(h->spi, 0, sizeof(h->spi));
 	memset(h->kid, 0, sizeof(h->kid));
+	memset(h->conn, 0, sizeof(h->conn));
 	h->ended = NULL;
 	h->ended_last = &h->ended;
 	h->nended = 0;
@@ -488,99 +489,7 @@ void hist_rekey(struct history *h, uint32_t spi_old, uint32_t spi_new, uint8_t p
 		write_row(h, next, true);
 }
 
-/* ---- questions ---- */
-
-static void give(const struct history *h, const struct row *row, struct hist_sa *sa)
-{
-	*sa = row->sa;
-	sa->installed_at = hist_out(h, sa->installed_at);
-	sa->last_alive = hist_out(h, sa->last_alive);
-	sa->ended_at = sa->end == END_NONE ? 0 : hist_out(h, sa->ended_at);
-}
-
-bool hist_spi_range(const struct history *h, uint32_t *min, uint32_t *max)
-{
-	*min = h->spi_min;
-	*max = h->spi_max;
-	return *min <= *max;
-}
-
-int hist_lookup(struct history *h, uint32_t spi, uint8_t proto, struct hist_sa *sa)
-{
-	struct row *row, *disk = NULL;
-
-	if (!bloom_maybe(h, spi, proto))
-		return -ENOENT;
-	row = row_by_spi(h, spi, proto);
-	/* What is alive in memory is the newest. */
-	if (!row || row->sa.end != END_NONE)
-		disk = db_by_spi(h, spi, proto);
-	if (disk && (!row || disk->sa.id > row->sa.id))
-		row = disk;
-	if (!row)
-		return -ENOENT;
-	give(h, row, sa);
-	return 0;
-}
-
-int hist_child(struct history *h, const char *conn, const char *child, struct hist_sa *sa)
-{
-	struct kid *k = kid_find(h, conn, child);
-
-	if (!k || !kid_newest(k))
-		return -ENOENT;
-	give(h, kid_newest(k), sa);
-	return 0;
-}
-
-/* See hist_should_be_up() in history.h for the reasons. */
-static bool wanted(enum sa_end end)
-{
-	switch (end) {
-	case END_NONE:
-	case END_REKEYED:
-	case END_GAVE_UP:
-	case END_DAEMON_LOST:
-	case END_KERNEL_LOST:
-	case END_MACHINE_DOWN:
-		return true;
-	case END_DELETED_LOCAL:
-	case END_DELETED_PEER:
-	case END_INACTIVITY:
-	case END_OPERATOR:
-	case END_EXPIRED:
-	case END_REPLACED:
-	case END_UNSEEN:
-	case END__COUNT:
-		break;
-	}
-	return false;
-}
-
-int hist_should_be_up(struct history *h, const char *conn,
-		      void (*cb)(void *arg, const struct hist_sa *sa), void *arg)
-{
-	struct hist_sa sa;
-	struct kid *k;
-	int n = 0;
-
-	for (k = h->kids; k; k = k->next) {
-		if (strcmp(k->conn, conn) || !kid_newest(k) || !wanted(kid_newest(k)->sa.end))
-			continue;
-		n++;
-		give(h, kid_newest(k), &sa);
-		if (cb)
-			cb(arg, &sa);
-	}
-	return n;
-}
-
-bool hist_by_hand(struct history *h, const char *conn, const char *child)
-{
-	struct kid *k = kid_find(h, conn, child);
-
-	return k && kid_newest(k) && kid_newest(k)->sa.end == END_OPERATOR;
-}
+/* ---- actions ---- */
 
 void hist_action(struct history *h, const struct hist_action *a)
 {

@@ -37,13 +37,19 @@ struct hist_sa {
 	uint16_t local_port, remote_port; /* IKE's, 4500 if NAT-T */
 	bool encap;
 	uint32_t reqid, if_id, mark, mark_mask;
+	uint32_t if_id_out, mark_out, mark_out_mask;
 	const char *mode, *algs, *local_ts, *remote_ts;
+	const char *ike_algs; /* of its IKE_SA */
+	int ike_version;
+	const char *no_copy; /* what a copy of it could not have; empty if nothing */
 	uint32_t rekeyed_from, rekeyed_to; /* SPIs, 0 if none */
 	int64_t installed_at, last_alive;
 	int64_t installed_wall; /* Unix ms */
 	enum sa_end end;
 	int64_t ended_at; /* 0 while alive */
 	int64_t ended_wall; /* Unix ms */
+	/* ms since it was last known to be alive, also over boots; INT64_MAX: not known */
+	int64_t ago;
 };
 
 /**
@@ -133,8 +139,15 @@ int hist_lookup(struct history *h, uint32_t spi, uint8_t proto, struct hist_sa *
 /* The smallest and the largest SPI that it knows; false if it knows none. */
 bool hist_spi_range(const struct history *h, uint32_t *min, uint32_t *max);
 
+/*
+ * A connection may have many peers: those questions are about one, by its identity,
+ * or about whichever is the newest (NULL).
+ */
+#define HIST_EACH_PEER "" /* hist_should_be_up() of every one of them */
+
 /* A row of the child that is alive, or else the one that ended last. Return: 0, -ENOENT. */
-int hist_child(struct history *h, const char *conn, const char *child, struct hist_sa *sa);
+int hist_child(struct history *h, const char *conn, const char *child, const char *peer,
+	       struct hist_sa *sa);
 
 /**
  * hist_should_be_up() - children of a connection that should be up
@@ -161,11 +174,11 @@ int hist_child(struct history *h, const char *conn, const char *child, struct hi
  *
  * Return: their number.
  */
-int hist_should_be_up(struct history *h, const char *conn,
+int hist_should_be_up(struct history *h, const char *conn, const char *peer,
 		      void (*cb)(void *arg, const struct hist_sa *sa), void *arg);
 
 /* Was the child terminated by hand and not up since? */
-bool hist_by_hand(struct history *h, const char *conn, const char *child);
+bool hist_by_hand(struct history *h, const char *conn, const char *child, const char *peer);
 
 /* Outcome of an action, for `invspi history`. All times CLOCK_BOOTTIME ms, 0 if not reached. */
 struct hist_action {

@@ -25,9 +25,11 @@ static const char schema[] =
 	" if_id INTEGER, mark INTEGER, mark_mask INTEGER, mode TEXT, algs TEXT, local_ts TEXT,"
 	" remote_ts TEXT, rekeyed_from INTEGER, rekeyed_to INTEGER, installed INTEGER,"
 	" last_alive INTEGER, cause INTEGER NOT NULL, ended INTEGER, ended_wall INTEGER,"
-	" installed_wall INTEGER);"
+	" installed_wall INTEGER,"
+	" if_id_out INTEGER, mark_out INTEGER, mark_out_mask INTEGER, ike_version INTEGER,"
+	" ike_algs TEXT, no_copy TEXT);"
 	"CREATE INDEX sa_spi ON sa (spi, proto, id);"
-	"CREATE INDEX sa_child ON sa (conn, child, ord);"
+	"CREATE INDEX sa_child ON sa (conn, child, remote_id, ord);"
 	"CREATE INDEX sa_alive ON sa (cause) WHERE cause = 0;"
 	"CREATE TABLE action ("
 	" id INTEGER PRIMARY KEY, conn TEXT, child TEXT, spi INTEGER, src BLOB, grade TEXT,"
@@ -39,11 +41,24 @@ static const char schema[] =
 	" last_alive INTEGER, daemon_pid INTEGER, daemon_start INTEGER, last_wall INTEGER);"
 	"INSERT INTO meta VALUES (1, '', 0, 0, 0, 0, 0, 0);"
 	"PRAGMA application_id = 1769370480;"
-	"PRAGMA user_version = 2;"
+	"PRAGMA user_version = 3;"
 	"COMMIT";
 
+/* What a file of version 2 lacks; what its rows do not tell is not known. */
+static const char upgrade_2[] = "BEGIN IMMEDIATE;"
+				"ALTER TABLE sa ADD COLUMN if_id_out INTEGER;"
+				"ALTER TABLE sa ADD COLUMN mark_out INTEGER;"
+				"ALTER TABLE sa ADD COLUMN mark_out_mask INTEGER;"
+				"ALTER TABLE sa ADD COLUMN ike_version INTEGER;"
+				"ALTER TABLE sa ADD COLUMN ike_algs TEXT;"
+				"ALTER TABLE sa ADD COLUMN no_copy TEXT;"
+				"DROP INDEX sa_child;"
+				"CREATE INDEX sa_child ON sa (conn, child, remote_id, ord);"
+				"PRAGMA user_version = 3;"
+				"COMMIT";
+
 _Static_assert(APPLICATION_ID == 1769370480, "as in the schema");
-_Static_assert(SCHEMA_VERSION == 2, "as in the schema");
+_Static_assert(SCHEMA_VERSION == 3, "as in the schema");
 
 int db_errno(int code)
 {
@@ -155,6 +170,13 @@ static int set_up(sqlite3 *db, const char **why)
 	if (ask(db, "PRAGMA application_id") != APPLICATION_ID) {
 		*why = "not a history of ours";
 		return -EUCLEAN;
+	}
+	if (ask(db, "PRAGMA user_version") == 2) {
+		rc = sqlite3_exec(db, upgrade_2, NULL, NULL, NULL);
+		if (rc != SQLITE_OK)
+			sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+		if (rc != SQLITE_OK && db_errno(rc) != -EIO)
+			return db_errno(rc);
 	}
 	if (ask(db, "PRAGMA user_version") != SCHEMA_VERSION) {
 		*why = "of another version of this program";
@@ -342,10 +364,11 @@ static int load(struct history *h, sqlite3 *db)
 	/* Of each child all that are alive, or else the one that ended last. */
 	ret = load_rows(h, db, "SELECT " SA_COLUMNS " FROM sa WHERE cause = 0 ORDER BY id");
 	if (!ret)
-		ret = load_rows(h, db,
-				"WITH newest AS (SELECT conn, child, max(ord) AS ord FROM sa"
-				" GROUP BY conn, child) SELECT " SA_COLUMNS " FROM newest"
-				" JOIN sa USING (conn, child, ord) WHERE cause <> 0 ORDER BY ord");
+		ret = load_rows(
+			h, db,
+			"WITH newest AS (SELECT conn, child, remote_id, max(ord) AS ord FROM sa"
+			" GROUP BY conn, child, remote_id) SELECT " SA_COLUMNS " FROM newest"
+			" JOIN sa USING (conn, child, remote_id, ord) WHERE cause <> 0 ORDER BY ord");
 	if (!ret)
 		ret = load_spis(h, db);
 	return ret;

@@ -8,15 +8,16 @@
 #define HIST_DIR "/var/lib/invspid" /* unless configured otherwise */
 #define HIST_FILE "history.db"
 #define APPLICATION_ID 0x69767370 /* "ivsp": tells ours from other files of SQLite */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 /* All columns, in the order of sa_bind() and sa_read(). */
 #define SA_COLUMNS                                                                    \
 	"id, ord, spi, proto, conn, child, local_id, remote_id, local, remote, "      \
 	"local_port, remote_port, encap, reqid, if_id, mark, mark_mask, mode, algs, " \
 	"local_ts, remote_ts, rekeyed_from, rekeyed_to, installed, last_alive, "      \
-	"cause, ended, ended_wall, installed_wall"
-#define SA_COLUMN_COUNT 29
+	"cause, ended, ended_wall, installed_wall, if_id_out, mark_out, "             \
+	"mark_out_mask, ike_version, ike_algs, no_copy"
+#define SA_COLUMN_COUNT 35
 #define ACTION_COLUMNS                                                         \
 	"conn, child, spi, src, grade, action, outcome, first_drop, verdict, " \
 	"acted, first_new, wall, done"

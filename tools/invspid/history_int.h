@@ -2,7 +2,8 @@
 /*
  * Inside of the history.
  *
- *   history.c        the interface: what is taken in and given out
+ *   history.c        the interface: what is taken in
+ *   history_ask.c    and what is given out
  *   history_rows.c   rows in memory: alive, not yet written, newest of a child
  *   history_db.c     the file: open, check, load, look up
  *   history_write.c  queue and writer thread
@@ -74,10 +75,13 @@ struct row {
 	bool stored, in_ended;
 };
 
-/* A child of a connection: its rows that are alive, and the one that ended last. */
+/*
+ * A child of a connection with one peer: its rows that are alive, and the one that
+ * ended last. @conn_next: others of which the connection's name has the same hash.
+ */
 struct kid {
-	struct kid *hash_next, *next;
-	char *conn, *child;
+	struct kid *hash_next, *conn_next, *next;
+	char *conn, *child, *peer;
 	struct row *alive, *last_ended;
 };
 
@@ -161,7 +165,7 @@ struct history {
 	int64_t next_id, ord;
 	uint32_t seed;
 	struct row *spi[HIST_BUCKETS];
-	struct kid *kid[HIST_BUCKETS], *kids;
+	struct kid *kid[HIST_BUCKETS], *conn[HIST_BUCKETS], *kids;
 	struct row *ended, **ended_last; /* oldest first */
 	unsigned int nended;
 	int64_t reaped_at, heartbeat_at;
@@ -189,7 +193,9 @@ void row_free(struct row *row);
 void row_end(struct history *h, struct row *row, enum sa_end end, int64_t at);
 void row_revive(struct history *h, struct row *row);
 struct row *row_by_spi(const struct history *h, uint32_t spi, uint8_t proto);
-struct kid *kid_find(const struct history *h, const char *conn, const char *child);
+struct kid *kid_find(const struct history *h, const char *conn, const char *child,
+		     const char *peer);
+struct kid *kid_first(const struct history *h, const char *conn); /* then conn_next */
 struct row *kid_newest(const struct kid *kid);
 void rows_reap(struct history *h, int64_t now);
 void rows_free(struct history *h);

@@ -45,7 +45,7 @@ static int64_t ask(sqlite3 *db, const char *sql)
 
 #define NOT_NEWEST                                            \
 	" cause <> 0 AND ord < (SELECT max(ord) FROM sa AS n" \
-	"  WHERE n.conn = sa.conn AND n.child = sa.child)"
+	"  WHERE n.conn = sa.conn AND n.child = sa.child AND n.remote_id IS sa.remote_id)"
 
 /* All rows of a connection but the newest ?1. */
 #define OVER_QUOTA(table)                                                               \

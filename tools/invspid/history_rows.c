@@ -26,16 +26,22 @@ static uint32_t hash_spi(const struct history *h, uint32_t spi, uint8_t proto)
 	return mix(spi ^ h->seed ^ proto) % HIST_BUCKETS;
 }
 
-static uint32_t hash_name(const struct history *h, const char *conn, const char *child)
+static uint32_t hash_text(uint32_t v, const char *s)
 {
-	uint32_t v = h->seed;
+	for (; *s; s++)
+		v = (v ^ (uint8_t)*s) * 16777619u;
+	return (v ^ 0x100) * 16777619u;
+}
 
-	for (; *conn; conn++)
-		v = (v ^ (uint8_t)*conn) * 16777619u;
-	v = (v ^ 0x100) * 16777619u;
-	for (; *child; child++)
-		v = (v ^ (uint8_t)*child) * 16777619u;
-	return mix(v) % HIST_BUCKETS;
+static uint32_t hash_kid(const struct history *h, const char *conn, const char *child,
+			 const char *peer)
+{
+	return mix(hash_text(hash_text(hash_text(h->seed, conn), child), peer)) % HIST_BUCKETS;
+}
+
+static uint32_t hash_conn(const struct history *h, const char *conn)
+{
+	return mix(hash_text(h->seed, conn)) % HIST_BUCKETS;
 }
 
 /* ---- SPIs that may be in the file ---- */
@@ -68,27 +74,43 @@ bool bloom_maybe(const struct history *h, uint32_t spi, uint8_t proto)
 
 /* ---- strings ---- */
 
+/* All texts of a row. */
+static const size_t texts[] = {
+	offsetof(struct hist_sa, conn),	    offsetof(struct hist_sa, child),
+	offsetof(struct hist_sa, local_id), offsetof(struct hist_sa, remote_id),
+	offsetof(struct hist_sa, mode),	    offsetof(struct hist_sa, algs),
+	offsetof(struct hist_sa, local_ts), offsetof(struct hist_sa, remote_ts),
+	offsetof(struct hist_sa, ike_algs), offsetof(struct hist_sa, no_copy),
+};
+
+#define TEXTS (sizeof(texts) / sizeof(texts[0]))
+
+static const char **text_of(struct hist_sa *sa, size_t i)
+{
+	return (const char **)((char *)sa + texts[i]);
+}
+
 int hist_strings(struct hist_sa *sa, char **strings)
 {
-	const char **member[] = {
-		&sa->conn, &sa->child, &sa->local_id, &sa->remote_id,
-		&sa->mode, &sa->algs,  &sa->local_ts, &sa->remote_ts,
-	};
 	size_t i, len, total = 0;
+	const char **text;
 	char *p;
 
-	for (i = 0; i < sizeof(member) / sizeof(member[0]); i++)
-		total += (*member[i] ? strlen(*member[i]) : 0) + 1;
+	for (i = 0; i < TEXTS; i++) {
+		text = text_of(sa, i);
+		total += (*text ? strlen(*text) : 0) + 1;
+	}
 	p = malloc(total);
 	if (!p)
 		return -ENOMEM;
 	*strings = p;
-	for (i = 0; i < sizeof(member) / sizeof(member[0]); i++) {
-		len = *member[i] ? strlen(*member[i]) : 0;
+	for (i = 0; i < TEXTS; i++) {
+		text = text_of(sa, i);
+		len = *text ? strlen(*text) : 0;
 		if (len)
-			memcpy(p, *member[i], len);
+			memcpy(p, *text, len);
 		p[len] = '\0';
-		*member[i] = p;
+		*text = p;
 		p += len + 1;
 	}
 	return 0;
@@ -97,27 +119,22 @@ int hist_strings(struct hist_sa *sa, char **strings)
 /* The strings of a row are those of many rows, and of the listings. */
 static void put_strings(struct hist_sa *sa)
 {
-	const char *strings[] = { sa->conn, sa->child, sa->local_id, sa->remote_id,
-				  sa->mode, sa->algs,  sa->local_ts, sa->remote_ts };
 	size_t i;
 
-	for (i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
-		intern_put((char *)(uintptr_t)strings[i]);
+	for (i = 0; i < TEXTS; i++)
+		intern_put((char *)(uintptr_t)*text_of(sa, i));
 }
 
 static int get_strings(struct hist_sa *sa)
 {
-	const char **member[] = {
-		&sa->conn, &sa->child, &sa->local_id, &sa->remote_id,
-		&sa->mode, &sa->algs,  &sa->local_ts, &sa->remote_ts,
-	};
+	const char **text;
 	bool ok = true;
 	size_t i;
 
-	for (i = 0; i < sizeof(member) / sizeof(member[0]); i++) {
-		*member[i] =
-			intern(*member[i] ? *member[i] : "", *member[i] ? strlen(*member[i]) : 0);
-		ok &= *member[i] != NULL;
+	for (i = 0; i < TEXTS; i++) {
+		text = text_of(sa, i);
+		*text = intern(*text ? *text : "", *text ? strlen(*text) : 0);
+		ok &= *text != NULL;
 	}
 	if (!ok)
 		put_strings(sa);
@@ -126,19 +143,33 @@ static int get_strings(struct hist_sa *sa)
 
 /* ---- children ---- */
 
-struct kid *kid_find(const struct history *h, const char *conn, const char *child)
+struct kid *kid_find(const struct history *h, const char *conn, const char *child, const char *peer)
 {
 	struct kid *k;
 
-	for (k = h->kid[hash_name(h, conn, child)]; k; k = k->hash_next)
-		if (!strcmp(k->conn, conn) && !strcmp(k->child, child))
+	for (k = h->kid[hash_kid(h, conn, child, peer)]; k; k = k->hash_next)
+		if (!strcmp(k->conn, conn) && !strcmp(k->child, child) && !strcmp(k->peer, peer))
 			return k;
 	return NULL;
 }
 
-static struct kid *kid_get(struct history *h, const char *conn, const char *child)
+/* Of another connection with the same hash, too. */
+struct kid *kid_first(const struct history *h, const char *conn)
 {
-	struct kid *k = kid_find(h, conn, child);
+	return h->conn[hash_conn(h, conn)];
+}
+
+static void kid_free(struct kid *k)
+{
+	intern_put(k->conn);
+	intern_put(k->child);
+	intern_put(k->peer);
+	free(k);
+}
+
+static struct kid *kid_get(struct history *h, const char *conn, const char *child, const char *peer)
+{
+	struct kid *k = kid_find(h, conn, child, peer);
 	uint32_t at;
 
 	if (k)
@@ -148,15 +179,17 @@ static struct kid *kid_get(struct history *h, const char *conn, const char *chil
 		return NULL;
 	k->conn = intern(conn, strlen(conn));
 	k->child = intern(child, strlen(child));
-	if (!k->conn || !k->child) {
-		intern_put(k->conn);
-		intern_put(k->child);
-		free(k);
+	k->peer = intern(peer, strlen(peer));
+	if (!k->conn || !k->child || !k->peer) {
+		kid_free(k);
 		return NULL;
 	}
-	at = hash_name(h, conn, child);
+	at = hash_kid(h, conn, child, peer);
 	k->hash_next = h->kid[at];
 	h->kid[at] = k;
+	at = hash_conn(h, conn);
+	k->conn_next = h->conn[at];
+	h->conn[at] = k;
 	k->next = h->kids;
 	h->kids = k;
 	return k;
@@ -241,7 +274,7 @@ int row_insert(struct history *h, struct row *row)
 {
 	uint32_t at = hash_spi(h, row->sa.spi, row->sa.proto);
 
-	row->kid = kid_get(h, row->sa.conn, row->sa.child);
+	row->kid = kid_get(h, row->sa.conn, row->sa.child, row->sa.remote_id);
 	if (!row->kid)
 		return -ENOMEM;
 	row->spi_next = h->spi[at];
@@ -346,8 +379,6 @@ void rows_free(struct history *h)
 	}
 	while ((k = h->kids)) {
 		h->kids = k->next;
-		intern_put(k->conn);
-		intern_put(k->child);
-		free(k);
+		kid_free(k);
 	}
 }

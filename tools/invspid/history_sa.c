@@ -73,7 +73,13 @@ void sa_bind(sqlite3_stmt *stmt, const struct hist_sa *sa, int64_t ord)
 	sqlite3_bind_int(stmt, at++, (int)sa->end);
 	sqlite3_bind_int64(stmt, at++, sa->ended_at);
 	sqlite3_bind_int64(stmt, at++, sa->ended_wall);
-	sqlite3_bind_int64(stmt, at, sa->installed_wall);
+	sqlite3_bind_int64(stmt, at++, sa->installed_wall);
+	sqlite3_bind_int64(stmt, at++, sa->if_id_out);
+	sqlite3_bind_int64(stmt, at++, sa->mark_out);
+	sqlite3_bind_int64(stmt, at++, sa->mark_out_mask);
+	sqlite3_bind_int(stmt, at++, sa->ike_version);
+	bind_text(stmt, at++, sa->ike_algs);
+	bind_text(stmt, at, sa->no_copy);
 }
 
 void sa_read(sqlite3_stmt *stmt, struct hist_sa *sa, int64_t *ord)
@@ -111,5 +117,11 @@ void sa_read(sqlite3_stmt *stmt, struct hist_sa *sa, int64_t *ord)
 	sa->end = end >= 0 && end < END__COUNT ? (enum sa_end)end : END_UNSEEN;
 	sa->ended_at = sqlite3_column_int64(stmt, at++);
 	sa->ended_wall = sqlite3_column_int64(stmt, at++);
-	sa->installed_wall = sqlite3_column_int64(stmt, at);
+	sa->installed_wall = sqlite3_column_int64(stmt, at++);
+	sa->if_id_out = (uint32_t)sqlite3_column_int64(stmt, at++);
+	sa->mark_out = (uint32_t)sqlite3_column_int64(stmt, at++);
+	sa->mark_out_mask = (uint32_t)sqlite3_column_int64(stmt, at++);
+	sa->ike_version = sqlite3_column_int(stmt, at++);
+	sa->ike_algs = read_text(stmt, at++);
+	sa->no_copy = read_text(stmt, at);
 }

@@ -38,6 +38,12 @@ static void from_listing(const struct history *h, const struct ike_listing *l,
 	sa->if_id = c->if_id_in;
 	sa->mark = c->mark_in;
 	sa->mark_mask = c->mark_in_mask;
+	sa->if_id_out = c->if_id_out;
+	sa->mark_out = c->mark_out;
+	sa->mark_out_mask = c->mark_out_mask;
+	sa->ike_version = ike->version;
+	sa->ike_algs = ike->algs;
+	sa->no_copy = ike->no_copy ? ike->no_copy : c->no_copy;
 	sa->mode = c->mode;
 	sa->algs = c->algs;
 	sa->local_ts = c->local_ts;
@@ -60,10 +66,13 @@ static bool same_facts(const struct hist_sa *a, const struct hist_sa *b)
 	return same_addr(&a->local, &b->local) && same_addr(&a->remote, &b->remote) &&
 	       a->local_port == b->local_port && a->remote_port == b->remote_port &&
 	       a->encap == b->encap && a->reqid == b->reqid && a->if_id == b->if_id &&
-	       a->mark == b->mark && a->mark_mask == b->mark_mask &&
-	       same_text(a->local_id, b->local_id) && same_text(a->remote_id, b->remote_id) &&
-	       same_text(a->mode, b->mode) && same_text(a->algs, b->algs) &&
-	       same_text(a->local_ts, b->local_ts) && same_text(a->remote_ts, b->remote_ts);
+	       a->mark == b->mark && a->mark_mask == b->mark_mask && a->if_id_out == b->if_id_out &&
+	       a->mark_out == b->mark_out && a->mark_out_mask == b->mark_out_mask &&
+	       a->ike_version == b->ike_version && same_text(a->ike_algs, b->ike_algs) &&
+	       same_text(a->no_copy, b->no_copy) && same_text(a->local_id, b->local_id) &&
+	       same_text(a->remote_id, b->remote_id) && same_text(a->mode, b->mode) &&
+	       same_text(a->algs, b->algs) && same_text(a->local_ts, b->local_ts) &&
+	       same_text(a->remote_ts, b->remote_ts);
 }
 
 /* Addresses move (MOBIKE), selectors are narrowed, a successor is known by its SPI only. */
@@ -167,9 +176,9 @@ static void take_child(struct history *h, const struct ike_listing *l, const str
 }
 
 /* In these moments (an update of addresses, for one) no SPI is told. */
-static void mark_child(struct history *h, const char *conn, const char *child)
+static void mark_child(struct history *h, const struct ike_sa *ike, const char *child)
 {
-	struct kid *kid = kid_find(h, conn, child);
+	struct kid *kid = kid_find(h, ike->conn, child, ike->remote_id);
 	struct row *row;
 
 	for (row = kid ? kid->alive : NULL; row; row = row->alive_next)
@@ -187,7 +196,7 @@ static void mark(struct history *h, const struct ike_listing *l)
 		for (k = 0; k < l->sa[i].nchild; k++) {
 			c = &l->sa[i].child[k];
 			if (c->state == CHILD_OTHER)
-				mark_child(h, l->sa[i].conn, c->name);
+				mark_child(h, &l->sa[i], c->name);
 			if (c->state == CHILD_DELETED || !c->spi_in)
 				continue;
 			row = row_by_spi(h, c->spi_in, c->proto);

@@ -27,14 +27,14 @@ enum { ST_ROW, ST_ACTION, ST_META };
 static const char *const statements[] = {
 	[ST_ROW] = "INSERT OR REPLACE INTO sa (" SA_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
 		   " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,"
-		   " ?24, ?25, ?26, ?27, ?28, ?29)",
+		   " ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)",
 	[ST_ACTION] = "INSERT INTO action (" ACTION_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
 		      " ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[ST_META] = "UPDATE meta SET boot_id = ?1, base = ?2, last = ?3, last_alive = ?4,"
 		    " daemon_pid = ?5, daemon_start = ?6, last_wall = ?7",
 };
 
-_Static_assert(SA_COLUMN_COUNT == 29, "as in the statement");
+_Static_assert(SA_COLUMN_COUNT == 35, "as in the statement");
 
 /* ---- errors ---- */
 

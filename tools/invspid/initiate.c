@@ -57,7 +57,7 @@ static void add_new_names(struct recovery *r)
 
 	for (i = 0; conn && i < conn->nchild; i++)
 		if (!listing_child(r->d->listing[LISTING_LAST], r->conn, conn->child[i]) &&
-		    hist_child(r->d->hist, r->conn, conn->child[i], &h))
+		    hist_child(r->d->hist, r->conn, conn->child[i], NULL, &h))
 			recovery_add_name(r, conn->child[i]);
 }
 
@@ -213,7 +213,7 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 			return;
 		}
 	}
-	hist_should_be_up(r->d->hist, r->conn, add_name, r);
+	hist_should_be_up(r->d->hist, r->conn, NULL, add_name, r);
 	if (r->grade == GRADE_NO_HISTORY)
 		add_new_names(r);
 	if (!r->nnames) {
