@@ -396,7 +396,10 @@ static void test_cases(void)
 static void test_own(void)
 {
 	static const struct line line = { CFG, "vici terminate IKE_SA #1", 0, 0 };
+	char text[64];
+	const struct line child = { CFG, text, 0, 0 };
 
+	snprintf(text, sizeof(text), "vici terminate CHILD_SA #%u", net.child_id);
 	cause_own_terminate(&causes, 1, 0, 199900);
 	say(&line);
 	found("terminated by this program", "not by hand", END_DELETED_LOCAL, &net);
@@ -408,6 +411,18 @@ static void test_own(void)
 	cause_own_terminate(&causes, 1, 0, 190000);
 	say(&line);
 	found("terminated by this program long before", "by hand", END_OPERATOR, &net);
+	cause_clear(&causes);
+	cause_own_terminate(&causes, 0, net.child_id, 199900);
+	say(&child);
+	found("a child terminated by this program", "not by hand", END_DELETED_LOCAL, &net);
+	cause_clear(&causes);
+	cause_own_terminate(&causes, 0, net.child_id + 100, 199900);
+	say(&child);
+	found("another child terminated by this program", "by hand", END_OPERATOR, &net);
+	cause_clear(&causes);
+	cause_own_terminate(&causes, net.child_id, 0, 199900);
+	say(&child);
+	found("an IKE_SA of that number, by this program", "by hand", END_OPERATOR, &net);
 	cause_clear(&causes);
 }
 

@@ -110,6 +110,18 @@ static const struct ike_sa *slow_source(const struct ike_listing *l, const struc
 	return NULL;
 }
 
+static unsigned int slow_sources(const struct ike_listing *l, const struct invspi_flow *f)
+{
+	unsigned int n = 0;
+	size_t i;
+
+	for (i = 0; l && i < l->nsa; i++)
+		n += sa_counts(&l->sa[i]) && ike_addr_is(&l->sa[i].remote, f->family, f->src.b) &&
+		     (f->encap_type != XFRM_INVSPI_ENCAP_ESPINUDP ||
+		      l->sa[i].remote_port == f->sport);
+	return n;
+}
+
 static unsigned int differs(const struct ike_listing *l)
 {
 	const struct ike_sa *sa;
@@ -140,6 +152,9 @@ static unsigned int differs(const struct ike_listing *l)
 		f.sport = i & 1;
 		f.encap_type = i & 2 ? XFRM_INVSPI_ENCAP_ESPINUDP : XFRM_INVSPI_ENCAP_NONE;
 		bad += listing_source(l, &f) != slow_source(l, &f);
+		for (sa = NULL, k = 0; (sa = listing_source_next(l, &f, sa));)
+			k++;
+		bad += k != slow_sources(l, &f);
 	}
 	return bad;
 }

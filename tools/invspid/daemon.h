@@ -240,7 +240,7 @@ const struct ike_child *silence_child(struct invspid *d, struct tracked *t,
 				      const struct ike_sa **sa);
 
 /* gap.c: can packets leave in clear while this child is down? */
-bool gap_none(struct invspid *d, const struct ike_child *c);
+bool gap_none(const struct ike_child *c);
 
 /* evidence.c */
 void evidence_ask_kernel(struct invspid *d, struct tracked *t);

@@ -297,7 +297,7 @@ static void fill_attempts(struct invspid *d, struct tracked *t)
 	    (!ev->g1_refused && ev->g1_since == INT64_MAX))
 		return;
 	c = listing_spi(d->listing[LISTING_LAST], t->flow.spi, t->flow.proto, NULL);
-	ev->no_gap = c && gap_none(d, c);
+	ev->no_gap = c && gap_none(c);
 }
 
 /*

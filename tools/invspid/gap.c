@@ -1,9 +1,208 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "daemon.h"
+/*
+ * Can packets leave in clear while a child is down? Not if it is bound to an XFRM
+ * or a VTI interface, which drop what no policy fits, nor if another policy covers
+ * its selectors: one that blocks, or one that wants an SA (a trap).
+ *
+ * The IKE daemon may keep a trap of its own under the child's policies, where the
+ * kernel does not show it: then the answer is no, though it could be yes.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <linux/if_link.h>
+#include <linux/if_tunnel.h>
+#include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 
-bool gap_none(struct invspid *d, const struct ike_child *c)
+#include "daemon.h"
+#include "parse.h"
+#include "xfrm_query.h"
+
+#define SELECTORS_MAX 64
+
+/* Pairs of the child's selectors that no policy covers yet. */
+struct gap {
+	const struct ike_child *child;
+	struct invspi_prefix local[SELECTORS_MAX], remote[SELECTORS_MAX];
+	size_t nlocal, nremote;
+	bool covered[SELECTORS_MAX][SELECTORS_MAX];
+};
+
+struct vti {
+	uint32_t mark;
+	bool found;
+};
+
+/* "10.1.0.0/16,10.3.0.0/16"; with a protocol or port it is not understood. */
+static int take_selectors(const char *ts, struct invspi_prefix *to)
 {
-	(void)d;
-	(void)c;
-	return false;
+	char one[128];
+	size_t len;
+	int n = 0;
+
+	while (*ts) {
+		len = strcspn(ts, ",");
+		if (len >= sizeof(one) || n == SELECTORS_MAX)
+			return -1;
+		memcpy(one, ts, len);
+		one[len] = '\0';
+		if (parse_prefix(one, &to[n++], NULL))
+			return -1;
+		ts += len + (ts[len] == ',');
+	}
+	return n;
+}
+
+static bool covers(const xfrm_address_t *addr, uint8_t plen, int family,
+		   const struct invspi_prefix *p)
+{
+	const uint8_t *a = (const uint8_t *)addr;
+	unsigned int bytes = plen / 8, bits = plen % 8;
+
+	if (family != p->family || plen > p->plen || memcmp(a, p->addr.b, bytes))
+		return false;
+	return !bits || !((a[bytes] ^ p->addr.b[bytes]) >> (8 - bits));
+}
+
+/* Does a policy stop what has no SA, with this child gone? */
+static bool stops(const struct ike_child *c, const struct xfrm_userpolicy_info *pol,
+		  const uint8_t *attrs, size_t len)
+{
+	bool stop = pol->action == XFRM_POLICY_BLOCK;
+	struct xfrm_user_tmpl tmpl;
+	struct nlattr attr;
+	size_t at, n, k;
+
+	for (at = 0; at + sizeof(attr) <= len; at += NLA_ALIGN(n)) {
+		memcpy(&attr, attrs + at, sizeof(attr));
+		n = attr.nla_len;
+		if (n < sizeof(attr) || n > len - at)
+			return false;
+		/* Policies with a mark or an interface are for other packets. */
+		if (attr.nla_type == XFRMA_MARK || attr.nla_type == XFRMA_IF_ID)
+			return false;
+		if (attr.nla_type != XFRMA_TMPL)
+			continue;
+		for (k = NLA_HDRLEN; k + sizeof(tmpl) <= n; k += sizeof(tmpl)) {
+			memcpy(&tmpl, attrs + at + k, sizeof(tmpl));
+			if (tmpl.reqid == c->reqid)
+				return false; /* its own: gone with it */
+			stop |= tmpl.id.proto == c->proto && !tmpl.optional;
+		}
+	}
+	return stop;
+}
+
+static int take_policy(void *arg, uint16_t type, const void *payload, size_t len)
+{
+	struct xfrm_userpolicy_info pol;
+	struct gap *g = arg;
+	size_t i, k;
+
+	if (type != XFRM_MSG_NEWPOLICY || len < sizeof(pol))
+		return 0;
+	memcpy(&pol, payload, sizeof(pol));
+	len -= sizeof(pol);
+	if (pol.dir != XFRM_POLICY_OUT || pol.sel.proto || pol.sel.sport_mask ||
+	    pol.sel.dport_mask || pol.sel.ifindex ||
+	    !stops(g->child, &pol, (const uint8_t *)payload + sizeof(pol), len))
+		return 0;
+	for (i = 0; i < g->nlocal; i++)
+		for (k = 0; k < g->nremote; k++)
+			g->covered[i][k] |= covers(&pol.sel.saddr, pol.sel.prefixlen_s,
+						   pol.sel.family, &g->local[i]) &&
+					    covers(&pol.sel.daddr, pol.sel.prefixlen_d,
+						   pol.sel.family, &g->remote[k]);
+	return 0;
+}
+
+static const uint8_t *find_attr(const uint8_t *p, size_t len, uint16_t type, size_t *size)
+{
+	struct nlattr attr;
+	size_t at, n;
+
+	for (at = 0; at + sizeof(attr) <= len; at += NLA_ALIGN(n)) {
+		memcpy(&attr, p + at, sizeof(attr));
+		n = attr.nla_len;
+		if (n < sizeof(attr) || n > len - at)
+			break;
+		if ((attr.nla_type & NLA_TYPE_MASK) != type)
+			continue;
+		*size = n - NLA_HDRLEN;
+		return p + at + NLA_HDRLEN;
+	}
+	return NULL;
+}
+
+static int take_link(void *arg, uint16_t type, const void *payload, size_t len)
+{
+	size_t skip = NLMSG_ALIGN(sizeof(struct ifinfomsg)), size = 0, n = 0;
+	const uint8_t *info, *kind, *data, *key;
+	struct vti *vti = arg;
+
+	if (type != RTM_NEWLINK || len < skip)
+		return 0;
+	info = find_attr((const uint8_t *)payload + skip, len - skip, IFLA_LINKINFO, &size);
+	kind = info ? find_attr(info, size, IFLA_INFO_KIND, &n) : NULL;
+	if (!kind || n < 4 || memcmp(kind, "vti", 3))
+		return 0;
+	data = find_attr(info, size, IFLA_INFO_DATA, &n);
+	key = data ? find_attr(data, n, IFLA_VTI_OKEY, &size) : NULL;
+	vti->found |= key && size == 4 &&
+		      ((uint32_t)key[0] << 24 | key[1] << 16 | key[2] << 8 | key[3]) == vti->mark;
+	return 0;
+}
+
+/* A socket of its own: this is rare, and the buffers are large. */
+static int dump(int bus, uint16_t type, size_t body, xfrm_query_cb cb, void *arg)
+{
+	static struct xfrm_query query;
+	char buf[256] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	int ret;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	mnl_nlmsg_put_extra_header(nlh, body);
+	query.bus = bus;
+	ret = xfrm_query(&query, nlh, cb, arg);
+	xfrm_query_close(&query);
+	return ret;
+}
+
+static bool on_vti(const struct ike_child *c)
+{
+	struct vti vti = { .mark = c->mark_in };
+
+	return c->mark_in &&
+	       !dump(NETLINK_ROUTE, RTM_GETLINK, sizeof(struct ifinfomsg), take_link, &vti) &&
+	       vti.found;
+}
+
+/**
+ * gap_none() - can nothing leave in clear while @c is down
+ */
+bool gap_none(const struct ike_child *c)
+{
+	struct gap g = { .child = c };
+	int nlocal, nremote;
+	size_t i, k;
+
+	if (c->if_id_out || on_vti(c))
+		return true;
+	nlocal = take_selectors(c->local_ts, g.local);
+	nremote = take_selectors(c->remote_ts, g.remote);
+	if (nlocal < 1 || nremote < 1)
+		return false;
+	g.nlocal = (size_t)nlocal;
+	g.nremote = (size_t)nremote;
+	if (dump(NETLINK_XFRM, XFRM_MSG_GETPOLICY, sizeof(struct xfrm_userpolicy_id), take_policy,
+		 &g))
+		return false;
+	for (i = 0; i < g.nlocal; i++)
+		for (k = 0; k < g.nremote; k++)
+			if (!g.covered[i][k])
+				return false;
+	return true;
 }
