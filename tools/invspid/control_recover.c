@@ -189,14 +189,15 @@ static void judge(struct by_hand *b, struct tracked *t, struct decision *dec)
 		st.attempts = 0;
 		st.next_try = LONG_AGO;
 		st.gave_up_at = LONG_AGO;
+		st.uncertain_at = LONG_AGO;
+		st.uncertain_spent = false;
 	}
 	*dec = decide(&t->ev, &st, &d->conf->limits, now);
 }
 
 static bool acts(const struct decision *dec)
 {
-	return dec->action != ACTION_NONE && dec->action != ACTION_REPORT &&
-	       dec->action != ACTION_WAIT;
+	return is_exchange(dec->action);
 }
 
 static json_t *child_state(struct by_hand *b, const char *child)
