@@ -12,12 +12,12 @@ cd "$(dirname "$0")" || exit 1
 begin()
 {
 	printf '%s\n' "$@" >"$LAB/A/invspid.conf"
-	helper_start A -c "$LAB/A/invspid.conf"
-	helper_ready A
-	wait_until 15 0.1 helper_settled || fail "invspid is not ready: $waited"
 	said_mark=$(log_mark A invspid)
 	stamp
 	from=$now_us
+	helper_start A -c "$LAB/A/invspid.conf"
+	helper_ready A
+	wait_until 15 0.1 helper_settled || fail "invspid is not ready: $waited"
 }
 
 why()
