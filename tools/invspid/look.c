@@ -6,6 +6,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,8 @@
 #define LOOK_MIN_GAP_MS 20 /* events of one burst share a look */
 #define LOOK_MAX_GAP_MS 1000 /* a flood of events costs a fifth of a CPU, no more */
 #define LOOK_SHARE 5
+#define IDLE_SHARE 1000 /* idle looks take a thousandth of a CPU ... */
+#define IDLE_MAX_MS 600000 /* ... but are never further apart */
 #define LOOK_GROWING_MS 1000 /* while a flow of ours grows */
 #define FLOWS_MAX 65536 /* flows_max_all's default: more can't be there */
 #define MASS_LOSS_MIN 4
@@ -32,12 +37,13 @@ struct waiter {
  * @running: between start and the last answer
  * @again: something happened meanwhile
  * @started: of the current or last one
- * @cost_us: CPU time that it took
+ * @cost_us: CPU time that it took, without the listings
+ * @cpu_begun: CPU time of the thread when it began
  * @gap: the next one starts not sooner than this after it
  */
 struct look {
 	bool running, again;
-	int64_t started, cost_us, gap;
+	int64_t started, cost_us, cpu_begun, gap;
 	struct waiter *waiters; /* served by the current look */
 	struct waiter *next_waiters; /* came while it ran */
 };
@@ -316,12 +322,30 @@ static int read_flows(struct invspid *d)
 
 /* ---- the look itself ---- */
 
+/*
+ * Nothing is going on, and events will tell if that changes: with very many SAs
+ * look more seldom, and give back the memory that the listings took.
+ */
+static int64_t idle(const struct look *look, int64_t next_ms)
+{
+	int64_t ms = (cpu_us() - look->cpu_begun) * IDLE_SHARE / 1000;
+
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+	if (ms > IDLE_MAX_MS)
+		ms = IDLE_MAX_MS;
+	return ms > next_ms ? ms : next_ms;
+}
+
 static void look_end(struct invspid *d, int64_t next_ms)
 {
 	struct look *look = d->look;
 	struct waiter *w, *list = look->waiters;
 	bool again = look->again;
 
+	if (!again && next_ms >= d->conf->poll_ms)
+		next_ms = idle(look, next_ms);
 	look->gap = look->cost_us * LOOK_SHARE / 1000;
 	if (look->gap < LOOK_MIN_GAP_MS)
 		look->gap = LOOK_MIN_GAP_MS;
@@ -408,19 +432,38 @@ static void look_decide(struct invspid *d)
 	look_end(d, next);
 }
 
+static bool anything_active(const struct invspid *d)
+{
+	int64_t now = now_ms();
+	size_t i;
+
+	for (i = 0; i < d->nflow; i++)
+		if (is_active(d, &d->flow[i], now))
+			return true;
+	return d->nlost;
+}
+
+/* The newest listing is the look's last one. */
+static void look_listed(struct invspid *d, struct ike_listing *l)
+{
+	hist_sync(d->hist, listing_gap(d), l, now_ms());
+	recover_listed(d, l);
+	check_mass_loss(d);
+	look_decide(d);
+}
+
 static void on_second(void *arg, int err, struct ike_listing *l)
 {
 	struct invspid *d = arg;
 
 	if (d->closing)
 		return;
-	if (!err) {
-		listing_add(d, l);
-		hist_sync(d->hist, listing_gap(d), l, now_ms());
-		recover_listed(d, l);
-		check_mass_loss(d);
+	if (err) {
+		look_decide(d);
+		return;
 	}
-	look_decide(d);
+	listing_add(d, l);
+	look_listed(d, l);
 }
 
 static void on_first(void *arg, int err, struct ike_listing *l)
@@ -442,18 +485,11 @@ static void on_first(void *arg, int err, struct ike_listing *l)
 		    listing_spi(l, d->flow[i].flow.spi, d->flow[i].flow.proto, NULL))
 			evidence_ask_kernel(d, &d->flow[i]);
 	lost_collect(d, l);
-	ike_list(d->ike, NULL, false, on_second, d);
-}
-
-static bool anything_active(const struct invspid *d)
-{
-	int64_t now = now_ms();
-	size_t i;
-
-	for (i = 0; i < d->nflow; i++)
-		if (is_active(d, &d->flow[i], now))
-			return true;
-	return d->nlost;
+	/* Nobody asks what is absent: once is enough. */
+	if (anything_active(d) || d->look->waiters)
+		ike_list(d->ike, NULL, false, on_second, d);
+	else
+		look_listed(d, l);
 }
 
 static void look_start(struct invspid *d)
@@ -468,6 +504,7 @@ static void look_start(struct invspid *d)
 	slow = now - look->started >= d->conf->poll_ms;
 	look->running = true;
 	look->started = now;
+	look->cpu_begun = begun;
 	d->count.looks++;
 	if (read_flows(d) == -EINTR)
 		look->again = true;
