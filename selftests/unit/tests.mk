@@ -46,3 +46,5 @@ LIBS_test_listing := libuv
 
 OBJS_test_settings := invspid/conf.o invspid/conf_file.o invspid/conf_keys.o invspid/settings.o invspid/mode.o invspid/decide_names.o
 LIBS_test_settings := jansson libconfuse libuv
+OBJS_test_history_show := $(HISTORY)
+LIBS_test_history_show := sqlite3

@@ -133,15 +133,25 @@ static int open_file(const char *path, sqlite3 **db, struct invspi_err *err)
 
 /* ---- records ---- */
 
+/* JSON holds UTF-8 only: what is none becomes \xNN, all else stays. */
 static json_t *text(const char *s)
 {
-	char buf[4096];
 	json_t *j = json_string(s);
+	size_t len;
+	char *buf;
 
 	if (j)
 		return j;
-	fmt_escape(buf, sizeof(buf), s, strlen(s));
-	return json_string(buf);
+	len = fmt_escape_json(NULL, 0, s, strlen(s));
+	buf = malloc(len + 3);
+	if (!buf)
+		return json_null();
+	buf[0] = '"';
+	fmt_escape_json(buf + 1, len + 1, s, strlen(s));
+	memcpy(buf + 1 + len, "\"", 2);
+	j = json_loads(buf, JSON_DECODE_ANY, NULL);
+	free(buf);
+	return j ? j : json_null();
 }
 
 static json_t *spi_or_null(uint32_t spi)
@@ -436,18 +446,22 @@ static bool parse_day(const char *s, int64_t *unix_ms)
 	const char *end;
 	struct tm tm;
 	size_t i;
+	int ms;
 
 	for (i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
 		memset(&tm, 0, sizeof(tm));
 		end = strptime(s, formats[i], &tm);
+		ms = 0;
 		/* Also as we print it. */
-		if (end && *end == '.')
-			end += 1 + strspn(end + 1, "0123456789");
+		if (end && *end == '.' && strspn(end + 1, "0123456789") == 3) {
+			ms = atoi(end + 1);
+			end += 4;
+		}
 		if (end && *end == 'Z')
 			end++;
 		if (!end || *end)
 			continue;
-		*unix_ms = (int64_t)timegm(&tm) * 1000;
+		*unix_ms = (int64_t)timegm(&tm) * 1000 + ms;
 		return true;
 	}
 	return false;
