@@ -200,7 +200,7 @@ class Client:
 
     def stream(self, name, message):
         if len(message) + len(name) + 2 > MESSAGE_MAX:
-            self.server.log_line("CFG", "vici message exceeds maximum size, discarded")
+            self.server.log_line("CFG", f"vici message size {len(message)} exceeds maximum size of {MESSAGE_MAX}, discarded")
         else:
             self.event(name, message)
 

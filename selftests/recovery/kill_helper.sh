@@ -3,6 +3,7 @@
 #
 # invspid is killed (SIGKILL) at random moments around a loss of SAs, and started
 # again: recovery goes on, nothing is done twice, and nothing healthy is touched.
+# Meanwhile its history is corrupt, read-only, a directory, or the disk is full.
 # MOMENTS (25) and SEED: see lab/kills.sh.
 cd "$(dirname "$0")" || exit 1
 . lab/lab.sh
@@ -24,6 +25,7 @@ moment()
 	if [ "$kill_at" -lt "$fault_at" ]; then
 		at "$kill_at"
 		helper_stop A KILL
+		mend_history
 	fi
 	at "$fault_at"
 	fault_inbound_lost $child
@@ -31,10 +33,13 @@ moment()
 	kills_since=$fault_us
 	at "$kill_at"
 	helper_stop A KILL
+	mend_history
+	spoil_history
 	at $((kill_at + down_ms * 1000))
 	helper_start A
-	what="moment $1 ($child$([ $both = 0 ] || echo " and $other") lost, killed $(((kill_at - fault_at) / 1000)) ms after, away for $down_ms ms)"
+	what="moment $1 ($child$([ $both = 0 ] || echo " and $other") lost, killed $(((kill_at - fault_at) / 1000)) ms after, away for $down_ms ms, history: $spoiled)"
 	healed "$what" || return 1
+	history_told "$what" || return 1
 	stamp
 	requests=$(ike_sent "$from" "$now_us" '$9 == "request"')
 	note "$what: back after $(($(delivered $child:B-A "$kills_since" 0; echo "$received_us") / 1000 - kills_since / 1000)) ms, $requests requests of IKE"
@@ -67,6 +72,8 @@ nothing_twice()
 	monitor_stop
 	expect "IKE_SA_INITs of A" 0 "$(ike_sent "$from" "" '$8 == 34')"
 	expect "packets of the inner networks on the wire in clear" 0 "$(clear_seen 0)"
+	helper_stop A
+	mend_history
 }
 
 lab_up

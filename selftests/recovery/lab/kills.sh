@@ -7,6 +7,7 @@ SEED=${SEED:-20261122}
 MOMENTS=${MOMENTS:-25}
 RANDOM=$((SEED % 32768))
 kills_healed=0
+spoiled=nothing
 
 # at US - waits until that time
 at()
@@ -46,6 +47,63 @@ healed()
 		return 1
 	}
 	kills_healed=$((kills_healed + 1))
+}
+
+# spoil_history - with the helper of A down, does to its history what a machine can
+# do to it; sets $spoiled to what. In half of the cases nothing.
+spoil_history()
+{
+	local state=$LAB/A/state size
+
+	spoiled=$(printf '%s\n' nothing nothing nothing nothing nothing garbage cut directory \
+		read-only full | sed -n "$((RANDOM % 10 + 1))p")
+	size=$(stat -c %s "$state/history.db" 2>/dev/null) || return
+	case $spoiled in
+	garbage) dd if=/dev/urandom of="$state/history.db" bs=512 count=8 conv=notrunc \
+		seek=$((RANDOM % (size / 512 + 1))) 2>/dev/null ;;
+	cut) truncate -s $((size * (RANDOM % 100) / 100)) "$state/history.db" ;;
+	directory) rm -f "$state"/history.db*; mkdir "$state/history.db" ;;
+	read-only)
+		must mount --bind "$state" "$state"
+		must mount -o remount,ro,bind "$state"
+		;;
+	full)
+		must mount -t tmpfs -o size=128k none "$state"
+		# as much as there is room for
+		dd if=/dev/zero of="$state/ballast" bs=4k 2>/dev/null
+		;;
+	esac
+}
+
+# mend_history - undoes that, with the helper down
+mend_history()
+{
+	local state=$LAB/A/state
+
+	case ${spoiled:-} in
+	read-only|full) must umount "$state" ;;
+	directory) rmdir "$state/history.db" ;;
+	esac
+	spoiled=nothing
+}
+
+# history_told - whether the helper said what it found, if it has to say anything
+history_told()
+{
+	local said
+
+	said=$(log_since A invspid "$said_mark" | grep 'history: ')
+	case $spoiled in
+	directory) [[ $said == *"Is a directory"*"kept in memory only"* ]] ;;
+	read-only) [[ $said == *"Read-only file system"*"kept in memory only"* ]] ;;
+	full) [[ $said == *"No space left"* || $said == *"full"* ]] ;;
+	# What was cut off or overwritten may have been in no use.
+	garbage|cut) [[ -z $said || $said == *"put aside as"*"a new one is begun"* ]] ;;
+	*) true ;;
+	esac || {
+		fail "$1: the history was spoiled ($spoiled), and the helper said: ${said:-nothing}"
+		return 1
+	}
 }
 
 settled_again()
