@@ -15,6 +15,7 @@ add_row heal_row daemon static daemon G2 "IKE daemon killed and restarted, SAs g
 add_row heal_row reboot static reboot G2 "gateway rebooted"
 add_row heal_row zombie quick_rekey zombie G1 "a zombie child after a one-sided rekey"
 add_row heal_row delete_lost impatient delete_lost G2 "DELETE lost until the daemon gave up"
+add_row heal_row ah ah inbound G1 "AH: a child's inbound SA lost"
 add_row heal_row both_flush static both_flush G1 "all SAs of both gateways flushed, a helper on each" "A B"
 add_row heal_row both_reboot static both_reboot G2 "both gateways rebooted, a helper on each" "A B"
 add_row heal_row nat_peers nat_peers net_inbound G1 "two peers behind one NAT, one broken"

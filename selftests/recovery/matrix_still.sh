@@ -28,8 +28,7 @@ add_row still_row other_mark marked other_mark 'misdirected: report' "an SA that
 add_row still_row on_demand on_demand on_demand 'held: |ours_gone: report' "an on-demand connection that is down"
 add_row still_row childless childless childless 'never_ours: report' "an IKE_SA without a child"
 add_row still_row mobike mobike mobike 'misdirected: report' "MOBIKE: our address moves under load"
-add_row still_row libipsec libipsec libipsec 'user space' "kernel-libipsec: what charon lists is in no kernel"
-add_row still_row ah ah ah 'report' "AH"
+add_row still_row libipsec libipsec libipsec '' "kernel-libipsec: what charon lists is in no kernel"
 add_row still_row peer_gone gives_up peer_gone 'given up' "the peer is gone, its packets are not: give up, alert"
 add_row still_row peer_daemon gives_up peer_daemon 'given up' "the peer's daemon is dead, its kernel sends"
 matrix_main

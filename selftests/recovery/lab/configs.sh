@@ -71,7 +71,7 @@ keep_secondary()
 config_libipsec()
 {
 	LAB_CHARON_A="load = ${LAB_PLUGINS/kernel-netlink/kernel-libipsec kernel-netlink}"
-	LAB_READY='user space'
+	LAB_READY=foreign
 	STREAMS=''
 }
 
@@ -89,6 +89,92 @@ second_address()
 config_ah()
 {
 	LAB_CHILD='ah_proposals = sha256'
+	LAB_PROTO=ah
+}
+
+# LAB_TUNNELS peers, all of them in B: each has an address, a name, a connection gwN
+# with a child net, and a host at 10.2.N.10.
+config_many()
+{
+	local i
+
+	LAB_CONFIGURE=many_configure LAB_PREPARE=many_addresses LAB_UP=many_up
+	# as seen by B, all of A's IKE_SA_INITs come from one address
+	LAB_CHARON=$'dos_protection = no\nthreads = 32'
+	STREAMS='' LAB_HOSTS=()
+	for ((i = 1; i <= LAB_TUNNELS; i++)); do
+		LAB_HOSTS[gw$i]="HA 10.1.0.10 HB 10.2.$i.10 $((9000 + i))"
+		STREAMS+="${STREAMS:+ }gw$i:B-A"
+		[ -n "${LAB_ONE_WAY:-}" ] || STREAMS+=" gw$i:A-B"
+	done
+}
+
+# many_configure NODE
+many_configure()
+{
+	local i dir=$LAB/$1 left right
+
+	daemon_configure "$1"
+	{
+		echo "connections {"
+		for ((i = 1; i <= LAB_TUNNELS; i++)); do
+			left="192.0.2.1 a.example 10.1.0.0/16"
+			right="192.0.2.$((100 + i)) b$i.example 10.2.$i.0/24"
+			if [ "$1" = A ]; then
+				many_connection $i $left $right
+			else
+				many_connection $i $right $left
+			fi
+		done
+		echo "}"
+		echo 'secrets { ike-lab { secret = "only for this lab" } }'
+	} >"$dir/swanctl.conf"
+}
+
+# many_connection N ADDRESS ID NETWORK ADDRESS ID NETWORK
+many_connection()
+{
+	cat <<-C
+	gw$1 {
+		version = 2
+		local_addrs = $2
+		remote_addrs = $5
+		local { auth = psk
+			id = $3 }
+		remote { auth = psk
+			id = $6 }
+		children { net { local_ts = $4
+			remote_ts = $7 } }
+	}
+	C
+}
+
+many_addresses()
+{
+	local i
+
+	for ((i = 1; i <= LAB_TUNNELS; i++)); do
+		echo "address add 192.0.2.$((100 + i))/24 dev eth0"
+	done | must ip -n "$B" -batch -
+	for ((i = 1; i <= LAB_TUNNELS; i++)); do
+		echo "address add 10.2.$i.10/16 dev eth0"
+	done | must ip -n "$HB" -batch -
+}
+
+many_up()
+{
+	local i
+
+	for ((i = 1; i <= LAB_TUNNELS; i++)); do
+		must ask B initiate ike=gw$i child=net timeout=-1
+	done
+	wait_until 120 0.5 installed "$LAB_TUNNELS" || bail_out "not all are up: $(sas A | wc -l) of $LAB_TUNNELS"
+}
+
+# installed N - whether so many CHILD_SAs of A are up, each of another connection
+installed()
+{
+	[ "$(sas A | awk '$6 == "INSTALLED" { print $1 }' | sort -u | wc -l)" = "$1" ]
 }
 
 # --- for the table of configurations
@@ -452,4 +538,69 @@ mark_esp()
 			}
 		}
 	N
+}
+
+# Remote access: the client authenticates with EAP and gets a virtual address, the
+# gateway knows no address of it. Once A is the gateway, once the client.
+config_eap_gateway()
+{
+	remote_access A B
+	LAB_TS[net]="10.1.0.0/16 dynamic"
+	LAB_HOSTS[net]="HA 10.1.0.10 B 10.3.0.1 9001"
+}
+
+config_eap_client()
+{
+	remote_access B A
+	LAB_TS[net]="dynamic 10.2.0.0/16"
+	LAB_HOSTS[net]="A 10.3.0.1 HB 10.2.0.10 9001"
+}
+
+# remote_access GATEWAY CLIENT
+remote_access()
+{
+	LAB_AUTH=auth_eap LAB_SECRETS=secrets_eap LAB_PREPARE=remote_access_net
+	LAB_CLIENT=$2 LAB_INITIATOR=$2
+	LAB_CHARON="load = $LAB_PLUGINS eap-identity eap-mschapv2"
+	printf -v "LAB_CONN_$1" '%s\n' 'remote_addrs = %any' 'pools = clients'
+	printf -v "LAB_TOP_$1" 'pools { clients { addrs = 10.3.0.1/32 } }'
+	printf -v "LAB_CONN_$2" 'vips = 0.0.0.0'
+	# the lab's hosts have to have it all the time
+	printf -v "LAB_CHARON_$2" 'install_virtual_ip = no'
+	lab_children net
+}
+
+remote_access_net()
+{
+	certificates
+	must ip -n "${LAB_NS[$LAB_CLIENT]}" address add 10.3.0.1/32 dev lo
+	guard_output "$LAB_CLIENT" ip saddr 10.0.0.0/8
+}
+
+# auth_eap NODE
+auth_eap()
+{
+	local client gateway c g
+
+	c=${LAB_CLIENT,,} g=$(other_node "$LAB_CLIENT" | tr AB ab)
+	client="auth = eap-mschapv2
+		id = $c.example"
+	gateway="auth = pubkey
+		id = $g.example"
+	if [ "$1" = "$LAB_CLIENT" ]; then
+		echo "local { $client"
+		echo "} remote { $gateway"
+		echo "}"
+	else
+		echo "local { $gateway"
+		echo "certs = $g.pem }"
+		echo "remote { $client"
+		echo "}"
+	fi
+}
+
+secrets_eap()
+{
+	echo "eap-client { id = ${LAB_CLIENT,,}.example"
+	echo 'secret = "only for this lab" }'
 }

@@ -8,7 +8,7 @@ fault_inbound_lost()
 {
 	lost_spi=${2:-$(spi_in A "$1")}
 	[ -n "$lost_spi" ] || bail_out "A has no CHILD_SA $1: $(sas A)"
-	must ip -n "$A" xfrm state delete dst "${LAB_OUTER[A]}" proto esp spi "$lost_spi"
+	must ip -n "$A" xfrm state delete dst "${LAB_OUTER[A]}" proto $LAB_PROTO spi "$lost_spi"
 	stamp
 	fault_us=$now_us
 }
@@ -529,16 +529,23 @@ a_is_at()
 # What charon lists is in no kernel, and never was.
 still_libipsec()
 {
-	watched_spi=$(spi_in A net)
-	replayed "$watched_spi"
+	replayed "$(spi_in A net)"
+	expect_match "the helper's status" foreign "$(helper_ask A status)"
 }
 
-# break_ah - as break_inbound, of AH
-still_ah()
+# A gateway cannot bring a client back: the client has to, who does not know.
+still_client_gone()
 {
-	hurt=$(one_child)
-	watched_spi=$(spi_in A "$hurt")
-	must ip -n "$A" xfrm state delete dst "${LAB_OUTER[A]}" proto ah spi "$watched_spi"
+	local why
+
+	hurt=$LAB_CHILDREN watched_spi=$(spi_in A net)
+	fault_reboot 0.5
 	pause "$WATCH"
+	why=$(helper_ask A explain spi "$watched_spi")
+	note "explain: $why"
 }
-mend_ah()	{ ask A rekey child="$hurt" >/dev/null; }
+mend_client_gone()
+{
+	ask B terminate ike=gw force=yes timeout=1000 >/dev/null
+	tunnel_up
+}

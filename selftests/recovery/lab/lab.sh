@@ -18,7 +18,8 @@
 #
 # Knobs, lines of swanctl.conf or strongswan.conf: LAB_CONN[_A|_B] (connection),
 # LAB_CHILD[_A|_B] (each child), LAB_CHARON[_A|_B], and of invspid.conf,
-# LAB_HELPER[_A|_B]; LAB_MORE[_A|_B] are more connections. More of them: see lab_defaults() and configs.sh.
+# LAB_HELPER[_A|_B]; LAB_MORE[_A|_B] are more connections,
+# LAB_TOP[_A|_B] more sections. More of them: see lab_defaults() and configs.sh.
 
 LAB_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=selftests/lib/net.sh
@@ -40,7 +41,7 @@ lab_defaults()
 {
 	local n
 
-	for n in CONN CHILD CHARON HELPER MORE; do
+	for n in CONN CHILD CHARON HELPER MORE TOP; do
 		unset "LAB_$n" "LAB_${n}_A" "LAB_${n}_B"
 	done
 	LAB_OUTER=([A]=192.0.2.1 [B]=192.0.2.2)
@@ -48,14 +49,15 @@ lab_defaults()
 	LAB_TS=([net]="10.1.0.0/16 10.2.0.0/16" [net2]="10.11.0.0/16 10.12.0.0/16")
 	LAB_HOSTS=([net]="HA 10.1.0.10 HB 10.2.0.10 9001" [net2]="HA 10.11.0.10 HB 10.12.0.10 9002")
 	lab_children net net2
+	LAB_PROTO=esp
 	# functions: the connection's local and remote sections, and the secrets
 	LAB_AUTH=auth_psk
 	LAB_SECRETS=secrets_psk
 	# who initiates
 	LAB_INITIATOR=A
-	# functions: what else it needs, after the networks are there; and who brings
-	# it up after the daemons are
-	LAB_PREPARE=: LAB_UP=tunnel_up
+	# functions: what else it needs, after the networks are there; what writes the
+	# daemons' configurations; who brings it up after the daemons are
+	LAB_PREPARE=: LAB_CONFIGURE=lab_configure LAB_UP=tunnel_up
 	# what the status of a helper that has settled has a line with
 	LAB_READY=ready
 	# what tunnel_state() says of it when it is up
@@ -263,6 +265,7 @@ lab_configure()
 	secrets {
 		$($LAB_SECRETS "$n")
 	}
+	$(knob TOP "$n")
 	C
 }
 
@@ -363,7 +366,7 @@ lab_daemons()
 
 
 	for n in A B; do
-		lab_configure $n
+		$LAB_CONFIGURE $n
 		charon_spawn $n
 	done
 	for n in A B; do

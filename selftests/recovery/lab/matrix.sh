@@ -89,7 +89,7 @@ streams_of()
 # heal_trial FAULT - breaks it and waits; adds to $times, $rungs, $ike_requests
 heal_trial()
 {
-	local s from t0=0 last=0 what="trial $trial"
+	local s from t0=0 last=0 what="trial $trial" got
 
 	all_delivered 10000 || { fail "$what: $undelivered is dead before the fault"; return 1; }
 	stamp
@@ -102,7 +102,7 @@ heal_trial()
 		note "$(log_since A invspid "$said_mark")"
 		return 1
 	done
-	wait_until 15 0.1 helpers_said "healed gw" || {
+	[ -z "$(rungs_now)" ] || wait_until 15 0.1 helpers_said "healed gw" || {
 		fail "$what: no helper says that it is healed"
 		note "$(log_since A invspid "$said_mark")"
 	}
@@ -116,7 +116,8 @@ heal_trial()
 	done
 	[ "$t0" -ge "$ready_us" ] || t0=$ready_us
 	times+=("$(ms "$t0" "$last")")
-	rungs+=("$(rungs_now)")
+	got=$(rungs_now)
+	rungs+=("${got:-self}")
 	stamp
 	ike_requests=$((ike_requests + $(ike_sent "$from" "$now_us" '$9 == "request"')))
 	remember_window $hurt
@@ -133,6 +134,16 @@ mend()
 	[ "$(type -t "mend_$1")" != function ] || "mend_$1"
 }
 
+# dpd_alone - what dpd.sh has found of the row's configuration and fault
+dpd_alone()
+{
+	local dpd=''
+
+	[ ! -s "$MATRIX_OUT" ] || dpd=$(jq -r --arg c "$config" --arg f "$fault" \
+		'select(.dpd and .config == $c and .fault == $f) | .dpd' "$MATRIX_OUT" | tail -n 1)
+	echo "${dpd:--}"
+}
+
 # row_end NAME WHAT HEALED RUNG MEDIAN P95 - judges what all rows have in common, and
 # adds the row to the table
 row_end()
@@ -146,15 +157,15 @@ row_end()
 		note "$(awk '$3 == "clear"' "$LAB/wire" | head -n 5)"
 	expect "packets that the monitor missed" 0 "$(awk '$3 == "end" { print $5 }' "$LAB/wire")"
 	expect "packets lost on other SAs" 0 "$sibling_loss"
-	matrix_table+=("$1|$3|$4|$5|$6|$sibling_loss|$clear|$ike_requests|$2")
+	matrix_table+=("$1|$3|$4|$5|$6|$sibling_loss|$clear|$ike_requests|$(dpd_alone)|$2")
 	[ -z "$MATRIX_OUT" ] || jq -nc --arg row "$1" --arg what "$2" --arg healed "$3" \
 		--arg rung "$4" --arg median "$5" --arg p95 "$6" --argjson lost "$sibling_loss" \
 		--argjson clear "$clear" --arg ike "$ike_requests" --argjson trials "$TRIALS" \
 		'$ARGS.named' >>"$MATRIX_OUT"
 }
 
-# heal_row NAME CONFIG FAULT RUNG WHAT [HELPERS] - every trial must be healed, by this
-# rung
+# heal_row NAME CONFIG FAULT RUNG WHAT [HELPERS] - every trial must be healed, by a
+# rung that matches; "self" is without the helper
 heal_row()
 {
 	local name=$1 config=$2 fault=$3 want=$4 what=$5 trial times=() rungs=() ike_requests=0
@@ -169,8 +180,8 @@ heal_row()
 	done
 	healed=${#times[@]}
 	expect "trials healed" "$TRIALS" "$healed"
-	got=$(printf '%s\n' "${rungs[@]}" | sort | uniq -c | awk '{ print (NR > 1 ? "," : "") $2 }' | tr -d '\n')
-	expect "rungs" "$want" "$got"
+	got=$(printf '%s\n' "${rungs[@]}" | sort -u | paste -sd,)
+	expect_match "rungs" "^($want)\$" "$got"
 	dist_median=- dist_p95=-
 	distribution "$name: from the first dropped packet, or the daemon being ready, to the first delivered one" \
 		"${times[@]}"
@@ -239,15 +250,19 @@ add_row()
 
 matrix_print()
 {
-	local r name healed rung median p95 lost clear ike what
+	local r name healed rung median p95 lost clear ike dpd what
+	local form='# %-24s %-13s %-5s %6s %6s %4s %5s %4s %-14s %s\n'
 
-	printf '# %-18s %-10s %-6s %8s %8s %6s %6s %5s  %s\n' row healed rung "median" "p95" lost clear ike what
+	# shellcheck disable=SC2059 # one form for all lines
+	printf "$form" row healed rung median p95 lost clear ike "DPD alone" what
 	for r in "${matrix_table[@]}"; do
-		IFS='|' read -r name healed rung median p95 lost clear ike what <<<"$r"
-		printf '# %-18s %-10s %-6s %8s %8s %6s %6s %5s  %s\n' "$name" "$healed" "$rung" \
-			"$median" "$p95" "$lost" "$clear" "$ike" "$what"
+		IFS='|' read -r name healed rung median p95 lost clear ike dpd what <<<"$r"
+		# shellcheck disable=SC2059
+		printf "$form" "$name" "$healed" "$rung" "$median" "$p95" "$lost" "$clear" "$ike" \
+			"$dpd" "$what"
 	done
-	echo "# median, p95: ms; lost: packets on other SAs; ike: requests of A in all trials"
+	echo "# median, p95: ms; lost: packets on other SAs; ike: requests of A in all trials;"
+	echo "# DPD alone: dpd.sh, if it has run"
 }
 
 # matrix_main - runs the rows that were added

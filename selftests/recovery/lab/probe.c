@@ -33,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_STREAMS 16
+#define MAX_STREAMS 256
 #define MAGIC 0x70726f62
 #define PAYLOAD 64 /* of a packet, bytes */
 /* A packet that is younger than this at the end may still be on its way. */
