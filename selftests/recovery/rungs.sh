@@ -182,7 +182,7 @@ gap()
 	fault_inbound_lost net
 	wait_until 30 0.2 helper_said 'packets could leave in clear' || fail "not told: $waited"
 	expect "interruptions" "" "$(interruptions)"
-	must ip -n "$A" xfrm policy add src 10.0.0.0/8 dst 10.0.0.0/8 dir out action block \
+	must ip -n "$A" xfrm policy add src 10.1.0.0/16 dst 10.2.0.0/15 dir out action block \
 		priority 4000000
 	wait_until 60 0.2 pings || fail "not healed with a block policy: $waited"
 	expect "number of interruptions" 1 "$(interruptions | wc -l)"
@@ -199,7 +199,7 @@ ike_interrupted()
 	fault_inbound_lost net
 	wait_until 60 0.2 pings || fail "not healed: $waited"
 	note "$(interruptions)"
-	expect_match "interruptions" 'reauth|restart' "$(interruptions)"
+	expect_match "the last interruption" 'restart' "$(interruptions | tail -n 1)"
 	stop "$ping_pid"
 	[ -z "${ktap_bad:-}" ] || why
 }

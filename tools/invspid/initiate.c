@@ -147,6 +147,15 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 	initiate_next(r);
 }
 
+/* For recover_owed(): the peer is there, but makes no CHILD_SA on that IKE_SA. */
+static void note_refusal(struct recovery *r)
+{
+	struct attempt *a = attempt_find(r->d, r->conn, "", GRADE_LOST_WITH_DAEMON);
+
+	if (a)
+		a->refused = r->has_ike && !r->initiated;
+}
+
 void recovery_initiate_names(struct recovery *r)
 {
 	initiate_next(r);
@@ -156,6 +165,7 @@ static void initiate_next(struct recovery *r)
 {
 	if (r->cur >= r->nnames) {
 		recovery_slot_free(r);
+		note_refusal(r);
 		if (r->initiated)
 			recovery_verify(r);
 		else

@@ -66,6 +66,47 @@ static void add_children(struct recovery *r)
 				recovery_add_name(r, l->sa[i].child[k].name);
 }
 
+/* Is there nothing on this IKE_SA that works, or that would be sent in clear? */
+static bool nothing_to_lose(struct invspid *d, const struct ike_sa *sa, int64_t since)
+{
+	bool allow_gap = conf_own(d->conf, sa->conn, OWN_ALLOW_GAP);
+	int64_t moved, now = now_ms();
+	size_t k;
+	int ret;
+
+	for (k = 0; k < sa->nchild; k++) {
+		const struct ike_child *c = &sa->child[k];
+
+		if (!child_counts(c))
+			continue;
+		ret = watch_since(d->watch, d->xfrm, &sa->local, c->spi_in, c->proto, c->mark_in,
+				  now, &moved);
+		if ((ret && ret != -ESRCH) || (!ret && moved > since) ||
+		    (!allow_gap && !gap_none(c)))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * recovery_may_restart() - what was terminated comes up on this IKE_SA no more
+ * @a: it was refused; see recover_owed()
+ *
+ * Return: the IKE_SA that may be ended for that, or NULL. That it could be brought
+ * back was a condition of the first interruption.
+ */
+const struct ike_sa *recovery_may_restart(struct invspid *d, const struct attempt *a, int64_t now)
+{
+	const struct ike_sa *sa = listing_conn(d->listing[LISTING_LAST], a->conn);
+
+	if (!a->refused || !sa || sa->task_child ||
+	    conf_own(d->conf, a->conn, OWN_DISRUPTIVE) != DISRUPTIVE_IKE ||
+	    now - attempt_disrupted_at(d, a->conn) < d->conf->limits.disruptive_ms ||
+	    !nothing_to_lose(d, sa, a->first_drop))
+		return NULL;
+	return sa;
+}
+
 /**
  * recovery_interrupt() - carry out I1, I2 or I3
  */

@@ -438,6 +438,7 @@ void recover_start(struct invspid *d, const struct tracked *t)
  */
 void recover_owed(struct invspid *d, int64_t now, int64_t *next)
 {
+	const struct ike_sa *sa;
 	struct recovery *r;
 	struct attempt *a;
 
@@ -451,12 +452,17 @@ void recover_owed(struct invspid *d, int64_t now, int64_t *next)
 				*next = a->next_try - now;
 			continue;
 		}
+		sa = recovery_may_restart(d, a, now);
 		r = recovery_new(d, &a->cause, a->conn, a->cause_child, a->first_drop, a->grade,
-				 ACTION_INITIATE);
+				 sa ? ACTION_RESTART : ACTION_INITIATE);
 		if (!r)
 			return;
 		r->has_ike = true;
-		recovery_initiate(r);
+		r->ike_id = sa ? sa->uniqueid : 0;
+		if (sa)
+			recovery_interrupt(r);
+		else
+			recovery_initiate(r);
 	}
 }
 

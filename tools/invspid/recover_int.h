@@ -56,5 +56,6 @@ void recovery_initiate_names(struct recovery *r);
 
 /* interrupt.c: I1 to I3 */
 void recovery_interrupt(struct recovery *r);
+const struct ike_sa *recovery_may_restart(struct invspid *d, const struct attempt *a, int64_t now);
 
 #endif

@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "daemon.h"
 
 #define SILENT_MIN_MS 1000 /* watched at least for so long */
+#define FIRST_LOOK_MS 1000 /* a counter is read so long after the flow at most */
 #define CHILDREN_MAX 256 /* of one peer; who has more is not judged by silence */
 #define LINEAGE_MAX 64
 
@@ -22,7 +24,8 @@ static bool is_silent(struct invspid *d, const struct tracked *t, const struct i
 			      &since);
 
 	*gone = ret == -ESRCH;
-	return !ret && since <= t->time.seen_at && now - t->time.seen_at >= SILENT_MIN_MS;
+	return !ret && since <= t->time.seen_at + FIRST_LOOK_MS &&
+	       now - MAX(since, t->time.seen_at) >= SILENT_MIN_MS;
 }
 
 /*
