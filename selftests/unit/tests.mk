@@ -10,6 +10,7 @@ OBJS_test_decide_gates := $(DECIDE)
 OBJS_test_decide_rungs := $(DECIDE)
 
 OBJS_test_track := invspid/track.o
+OBJS_test_watch := invspid/watch.o invspid/listing.o
 
 VICI := invspid/vici.o invspid/vici_msg.o
 IKE_VICI := $(VICI) invspid/intern.o invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
