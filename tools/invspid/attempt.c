@@ -129,6 +129,18 @@ void attempt_begin(struct invspid *d, const char *conn, const char *child, enum 
 	}
 }
 
+static void failed(struct invspid *d, struct attempt *a)
+{
+	/* From its end on: it may have taken longer than the pause after it. */
+	a->next_try = now_ms() + backoff_ms(a->attempts, &d->conf->limits, random32());
+	if (a->attempts < d->conf->limits.give_up)
+		return;
+	a->gave_up_at = now_ms();
+	log_err("ALERT: gave up on %s%s%s after %u attempts (%s); a change of its IKE_SA, an hour, or `invspi peer retry %s' ends that",
+		a->conn, a->child[0] ? "/" : "", a->child, a->attempts, grade_name(a->grade),
+		a->conn);
+}
+
 void attempt_end(struct invspid *d, const char *conn, const char *child, enum grade grade,
 		 enum outcome outcome)
 {
@@ -144,18 +156,19 @@ void attempt_end(struct invspid *d, const char *conn, const char *child, enum gr
 		a->recreated = false;
 		a->reauthenticated = false;
 		break;
+	case OUTCOME_STALE:
+		/* Of our own, lost SA: done is done, whoever goes on sending to it. */
+		if (is_uncertain(grade)) {
+			failed(d, a);
+			break;
+		}
+		/* fall through */
 	case OUTCOME_QUIET: /* neither success nor failure */
 		if (a->attempts)
 			a->attempts--;
 		break;
 	default:
-		/* From its end on: it may have taken longer than the pause after it. */
-		a->next_try = now_ms() + backoff_ms(a->attempts, &d->conf->limits, random32());
-		if (a->attempts < d->conf->limits.give_up)
-			break;
-		a->gave_up_at = now_ms();
-		log_err("ALERT: gave up on %s%s%s after %u attempts (%s); a change of its IKE_SA, an hour, or `invspi peer retry %s' ends that",
-			conn, child[0] ? "/" : "", child, a->attempts, grade_name(grade), conn);
+		failed(d, a);
 	}
 }
 
