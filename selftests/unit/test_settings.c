@@ -143,9 +143,10 @@ static void mode_is(const char *what, const struct conf *c, const struct setting
 
 static void test_modes(void)
 {
+	static char lab[] = "lab", none[] = "none";
 	struct conf_conn conn[] = {
-		{ .name = (char *)(uintptr_t) "lab", .value[OWN_MODE] = MODE_ADVISE },
-		{ .name = (char *)(uintptr_t) "none", .value[OWN_MODE] = -1 },
+		{ .name = lab, .value[OWN_MODE] = MODE_ADVISE },
+		{ .name = none, .value[OWN_MODE] = -1 },
 	};
 	struct conf c = { .mode = MODE_RECOVER, .conn = conn, .nconn = 2 };
 	const char *dir = new_dir();

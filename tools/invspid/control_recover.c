@@ -206,7 +206,7 @@ static json_t *child_state(struct by_hand *b, const char *child)
 	struct hist_sa h;
 	bool known = !hist_child(b->d->hist, b->conn, child, NULL, &h);
 
-	return json_pack("{s:o, s:b, s:o, s:b}", "child", json_text(child), "up", c != NULL, "last",
+	return json_pack("{s:o, s:b, s:o, s:b}", "child", json_text(child), "up", !!c, "last",
 			 known ? json_string(end_name(h.end)) : json_null(), "terminated_by_hand",
 			 hist_by_hand(b->d->hist, b->conn, child, NULL));
 }
@@ -230,8 +230,8 @@ static json_t *connection(struct by_hand *b)
 
 	return json_pack("{s:s, s:s, s:b, s:b, s:b, s:o, s:s}", "mode", mode_name(mode),
 			 "mode_from", from, "hold", settings_held(d->settings, b->conn), "loaded",
-			 conns_name(ike_conns(d->ike), b->conn) != NULL, "ike_sa",
-			 listing_conn(d->listing[LISTING_LAST], b->conn) != NULL, "stopped",
+			 !!conns_name(ike_conns(d->ike), b->conn), "ike_sa",
+			 !!listing_conn(d->listing[LISTING_LAST], b->conn), "stopped",
 			 d->stopped ? json_string(d->stopped) : json_null(), "daemon",
 			 daemon_state_name(ike_state(d->ike)));
 }

@@ -134,7 +134,7 @@ static int get_strings(struct hist_sa *sa)
 	for (i = 0; i < TEXTS; i++) {
 		text = text_of(sa, i);
 		*text = intern(*text ? *text : "", *text ? strlen(*text) : 0);
-		ok &= *text != NULL;
+		ok &= !!*text;
 	}
 	if (!ok)
 		put_strings(sa);
