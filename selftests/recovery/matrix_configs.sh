@@ -25,6 +25,7 @@ config mgre "mGRE, static NHRP: static neighbours"
 config mgre_dynamic "mGRE, dynamic NHRP: the spoke's neighbour comes with its SA" D
 config vti "sVTI: VTI with marks"
 config xfrmi "sVTI: XFRM interface with if_id"
+group=2
 config transport "transport mode, two hosts"
 config natt "NAT-T: UDP encapsulation"
 config nat "dynamic crypto map: %any, the peer behind NAT" D
@@ -32,6 +33,7 @@ config ipv6 "IPv6 outside, both inside"
 config ikev1 "IKEv1, main mode"
 config ikev1_aggressive "IKEv1, aggressive mode"
 config certs "certificates"
+group=3
 config unique_no "unique = no"
 config unique_replace "unique = replace"
 config unique_keep "unique = keep"
@@ -40,6 +42,7 @@ config trap_a "start_action = trap here" 'G2|self'
 config trap_b "start_action = trap at the peer" 'G2|self'
 config close_a "close_action = start here"
 config close_b "close_action = start at the peer"
+group=2
 add_row heal_row eap_client_inbound eap_client inbound G1 "EzVPN: EAP and virtual IP, on the client: inbound SA lost"
 add_row heal_row eap_client_reboot eap_client reboot G2 "EzVPN: EAP and virtual IP, the client rebooted"
 add_row heal_row eap_gateway_inbound eap_gateway inbound G1 "EzVPN: EAP and virtual IP, on the gateway: inbound SA lost"

@@ -291,6 +291,12 @@ config_unique_never()	{ LAB_CONN='unique = never'; }
 # Who brings a child up by itself, and again.
 config_trap_a()		{ LAB_CHILD_A='start_action = trap'; }
 config_trap_b()		{ LAB_CHILD_B='start_action = trap'; }
+# Both may do it at the same time, and then a child is there twice.
+config_trap_both()
+{
+	LAB_CHILD='start_action = trap'
+	LAB_STATE='1( net)+( net2)+'
+}
 config_close_a()	{ LAB_CHILD_A='close_action = start'; }
 config_close_b()	{ LAB_CHILD_B='close_action = start'; }
 
@@ -510,7 +516,7 @@ certificates()
 	in_file "$LAB/ca.pem" pki --self --ca --in "$LAB/ca.key" --type ecdsa --dn "CN=lab" \
 		--outform pem
 	for n in A B; do
-		dir=$LAB/$n/swanctl
+		dir=$LAB/$n
 		mkdir -p "$dir"/{x509,x509ca,private}
 		cp "$LAB/ca.pem" "$dir/x509ca"
 		in_file "$dir/private/${n,,}.pem" pki --gen --type ecdsa --size 256 --outform pem
