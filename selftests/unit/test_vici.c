@@ -369,6 +369,44 @@ static void test_late_answer(void)
 	vici_buf_free(&second);
 }
 
+/* A listing of thousands of SAs: no part of it is late, but all of it takes long. */
+static void test_long_answer(void)
+{
+	struct vici_buf item = { 0 };
+	struct client c;
+	int i;
+
+	vici_put(&item, "x", "item");
+	begin(&c, keep_silent);
+	ask(&c, "long", 600);
+	fake_run_for(&loop, 20);
+	ask(&c, "behind", 600);
+	for (i = 0; i < 10; i++) {
+		fake_run_for(&loop, 150);
+		fake_send(server, VICI_EVENT, "item", &item);
+	}
+	fake_run_for(&loop, 20);
+	ktap_int("an answer of two timeouts whose parts keep coming: no timeout", 0, c.replies);
+	ktap_int("all parts came", 10, c.items);
+	fake_send(server, VICI_CMD_RESPONSE, NULL, &item);
+	fake_run(&loop, &c.done, 1000);
+	ktap_int("it ends well", 0, c.last_err);
+	c.done = false;
+	fake_run(&loop, &c.done, 2000);
+	ktap_int("what waited behind it has its own time", -ETIMEDOUT, c.last_err);
+	end(&c);
+
+	begin(&c, keep_silent);
+	ask(&c, "endless", 40);
+	for (i = 0; i < 200 && !c.replies; i++) {
+		fake_run_for(&loop, 10);
+		fake_send(server, VICI_EVENT, "item", &item);
+	}
+	ktap_int("one that never ends does time out", -ETIMEDOUT, c.last_err);
+	end(&c);
+	vici_buf_free(&item);
+}
+
 static void test_disconnect(void)
 {
 	struct client c;
@@ -506,6 +544,7 @@ int main(void)
 	test_large();
 	test_nonsense();
 	test_late_answer();
+	test_long_answer();
 	test_disconnect();
 	test_last_words();
 	test_queue_limit();

@@ -17,19 +17,21 @@
 
 #include "vici.h"
 
+#define STREAM_TIMES 15 /* a long answer may take so many timeouts */
 #define HEADER 4
 #define READ_STEP (16 * 1024)
 #define READS_PER_WAKE 32 /* then it is the turn of other handles */
 
 /*
  * A request waiting, or on its way. @sent counts bytes of @packet. An @orphan has
- * had its callback (it timed out) and only waits for the answer.
+ * had its callback (it timed out) and only waits for the answer. @deadline moves on
+ * while items come, by @timeout_ms each time, up to @last.
  */
 struct req {
 	struct req *next;
 	bool is_register;
 	bool orphan;
-	int64_t deadline;
+	int64_t deadline, last, timeout_ms;
 	char *stream;
 	void (*item)(void *arg, const uint8_t *msg, size_t len);
 	vici_reply_cb cb;
@@ -154,6 +156,16 @@ static void arm_timer(struct vici *v)
 	uv_timer_start(&v->timer, timer_fired, wait > 0 ? wait : 0, 0);
 }
 
+static void put_off(struct req *r, int64_t now)
+{
+	int64_t deadline = now + r->timeout_ms;
+
+	if (deadline > r->last)
+		deadline = r->last;
+	if (deadline > r->deadline)
+		r->deadline = deadline;
+}
+
 /* Takes the first waiting request whose time is over out of the queue. */
 static struct req *overdue_in_queue(struct vici *v, int64_t now)
 {
@@ -208,6 +220,20 @@ static void answered(struct vici *v, bool is_register, int err, const uint8_t *m
 	arm_timer(v);
 }
 
+/*
+ * The answer is on its way, it only has very many parts: neither it nor what waits
+ * behind it is late. The timer finds out when it fires.
+ */
+static void progress(struct vici *v)
+{
+	int64_t now = now_ms();
+	struct req *r;
+
+	put_off(v->current, now);
+	for (r = v->queue; r; r = r->next)
+		put_off(r, now);
+}
+
 static void got_event(struct vici *v, const uint8_t *p, size_t len)
 {
 	struct req *r = v->current;
@@ -222,8 +248,11 @@ static void got_event(struct vici *v, const uint8_t *p, size_t len)
 	p += 1 + name.len;
 	len -= 1 + name.len;
 	if (r && r->stream && vici_str_is(name, r->stream)) {
-		if (!r->orphan && r->item)
-			r->item(r->arg, p, len);
+		if (!r->orphan) {
+			progress(v);
+			if (r->item)
+				r->item(r->arg, p, len);
+		}
 	} else if (v->ops->event) {
 		v->ops->event(v->arg, name, p, len);
 	}
@@ -468,7 +497,9 @@ static int enqueue(struct vici *v, enum vici_packet type, const struct vici_requ
 		}
 	}
 	r->is_register = type == VICI_EVENT_REGISTER;
+	r->timeout_ms = q->timeout_ms;
 	r->deadline = now_ms() + q->timeout_ms;
+	r->last = r->deadline + (STREAM_TIMES - 1) * q->timeout_ms;
 	r->item = q->item;
 	r->cb = q->cb;
 	r->arg = q->arg;

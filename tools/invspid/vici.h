@@ -192,7 +192,8 @@ typedef void (*vici_reply_cb)(void *arg, int err, const uint8_t *msg, size_t len
  * @args: its message, or NULL; not needed after vici_send()
  * @stream: name of the events that belong to the answer (registered before), or NULL
  * @item: gets these events
- * @timeout_ms: from now on, so the time spent waiting behind other requests counts
+ * @timeout_ms: from now on, so the time spent waiting behind other requests counts,
+ *	and from the last of these events on, but not more than 15 times as long
  * @cb: gets the end
  */
 struct vici_request {
