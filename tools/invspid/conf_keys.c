@@ -12,6 +12,7 @@ static const char *const modes[] = {
 	[MODE_RECOVER] = "recover", [MODE_ADVISE] = "advise", [MODE_OBSERVE] = "observe", NULL
 };
 static const char *const levels[] = { "error", "warning", "notice", "info", "debug", NULL };
+
 static const char *const what_disruptive[] = {
 	[DISRUPTIVE_NEVER] = "never", [DISRUPTIVE_CHILD] = "child", [DISRUPTIVE_IKE] = "ike", NULL
 };

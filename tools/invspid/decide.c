@@ -302,7 +302,7 @@ static const struct row rows[] = {
 	  "never an SPI of ours, from a configured peer without an IKE_SA, as if it had one" },
 	{ GRADE_NO_HISTORY, F(CONN_KNOWN) | F(SEQ_RISING) | F(SPI_PLAUSIBLE) | F(CHILDREN_NEW),
 	  F(CONN_DYNAMIC), ACTION_ADVISE, LOOK_NOT,
-	  "a configured peer sends as if there were an IKE_SA: initiate_unknown would bring it up" },
+	  "a configured peer sends as if it had an IKE_SA: initiate_unknown would bring it up" },
 	{ GRADE_NO_HISTORY, F(CONN_KNOWN), F(CONN_DYNAMIC), ACTION_REPORT, LOOK_NOT,
 	  "never an SPI of ours, from a configured peer without an IKE_SA" },
 	{ GRADE_DYNAMIC, F(CONN_KNOWN), 0, ACTION_REPORT, LOOK_NOT,
