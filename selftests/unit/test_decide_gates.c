@@ -195,11 +195,11 @@ static void random_evidence(struct evidence *e)
 	e->children_down = rnd(3);
 	e->children_new = rnd(3);
 	e->g1_refused = rnd(2);
-	e->g1_since = rnd(8) ? NEVER : NOW - rnd(400000);
+	e->g1_since = rnd(4) ? NEVER : NOW - rnd(400000);
 	e->recreated = rnd(2);
 	e->reauthenticated = rnd(2);
 	e->no_gap = flip(true);
-	e->disruptive = rnd(3);
+	e->disruptive = rnd(4) ? DISRUPTIVE_IKE : rnd(3);
 	e->initiate_unknown = rnd(2);
 	e->hold = flip(false);
 	e->by_hand = flip(false);
@@ -257,7 +257,7 @@ static void test_never_without_reason(void)
 {
 	unsigned int i, n[ACTION_RESTART + 1] = { 0 }, unsure[ACTION_RESTART + 1] = { 0 };
 
-	for (i = 0; i < 500000; i++) {
+	for (i = 0; i < 200000; i++) {
 		struct decide_state s = {
 			.attempts = rnd(10),
 			.next_try = NOW - 100 + rnd(200),
@@ -306,8 +306,8 @@ static void test_never_without_reason(void)
 		      action_name(d.action), may, sure);
 	}
 	for (i = ACTION_REKEY; i <= ACTION_RESTART; i++)
-		judge(n[i] > 10, "random evidence leads to actions",
-		      "expected more than 10 of each, actual %u %s", n[i], action_name(i));
+		judge(n[i] > 5, "random evidence leads to actions",
+		      "expected more than 5 of each, actual %u %s", n[i], action_name(i));
 	judge(unsure[ACTION_REKEY] > 20 && unsure[ACTION_INITIATE] > 20,
 	      "random evidence leads to actions", "expected more than 20 uncertain, actual %u, %u",
 	      unsure[ACTION_REKEY], unsure[ACTION_INITIATE]);

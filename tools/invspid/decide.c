@@ -574,7 +574,7 @@ struct decision decide(const struct evidence *ev, const struct decide_state *st,
 	if (!is_exchange(row->action))
 		return d;
 
-	gate = first_gate(budget_facts(ev, st, lim, now, is_uncertain(d.grade)));
+	gate = first_gate(budget_facts(ev, st, lim, now, is_uncertain(row->grade)));
 	if (gate->blocked) {
 		d.action = gate->action;
 		d.blocked = gate->blocked;
