@@ -307,7 +307,7 @@ charon_load()
 {
 	local out
 
-	out=$(STRONGSWAN_CONF=$LAB/$1/strongswan.conf swanctl --load-all --noprompt \
+	out=$(STRONGSWAN_CONF=$LAB/$1/strongswan.conf timeout 60 swanctl --load-all --noprompt \
 		--file "$LAB/$1/swanctl.conf" 2>&1) || bail_out "swanctl --load-all for $1: $out"
 	stamp
 	loaded_us=$now_us

@@ -239,6 +239,7 @@ int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
 	struct tpacket_stats st = { 0 };
+	sigset_t signals, before;
 	socklen_t len = sizeof(st);
 	struct pollfd pfd;
 	struct timespec ts;
@@ -255,11 +256,16 @@ int main(int argc, char **argv)
 		error(1, errno, "%s", argv[1]);
 	pfd.fd = open_port(argv[2], argv[3]);
 	pfd.events = POLLIN;
+	/* Only while waiting, or one could come just before and be waited for. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, &before);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	while (!stop) {
 		fflush(out);
-		if (poll(&pfd, 1, -1) < 0 && errno != EINTR)
+		if (ppoll(&pfd, 1, NULL, &before) < 0 && errno != EINTR)
 			error(1, errno, "poll");
 		drain(out, pfd.fd);
 	}
