@@ -289,9 +289,10 @@ static void on_child_rekey(void *arg, const char *conn, const char *child, uint3
 	told.done = true;
 }
 
-static void on_ike_updown(void *arg, const char *conn, uint32_t ike_id, bool up)
+static void on_ike_updown(void *arg, const char *conn, const char *remote_id, uint32_t ike_id,
+			  bool up)
 {
-	(void)arg, (void)conn, (void)ike_id, (void)up;
+	(void)arg, (void)conn, (void)remote_id, (void)ike_id, (void)up;
 	told.ike_updowns++;
 }
 

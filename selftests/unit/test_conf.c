@@ -77,6 +77,9 @@ static void check_defaults(const char *name, const struct conf *c)
 	check_int(name, "disruptive", DISRUPTIVE_NEVER, c->disruptive);
 	check_int(name, "allow_gap", 0, c->allow_gap);
 	check_int(name, "initiate_unknown", 0, c->initiate_unknown);
+	check_int(name, "dynamic", 0, c->dynamic);
+	check_int(name, "dynamic_max_age_ms", 3600000, c->dynamic_max_age_ms);
+	check_int(name, "dynamic_psk_max_age_ms", 600000, c->dynamic_psk_max_age_ms);
 	check_int(name, "limits.give_up", 8, c->limits.give_up);
 	check_int(name, "limits.give_up_ms", 3600000, c->limits.give_up_ms);
 	check_int(name, "limits.backoff_min_ms", 2000, c->limits.backoff_min_ms);
@@ -186,6 +189,38 @@ static void test_values(void)
 			ktap_str("as text", "60000", conf_text(c, key, buf));
 		else if (!strcmp(key->name, "log_level"))
 			ktap_str("as text", "debug", conf_text(c, key, buf));
+	conf_free(c);
+}
+
+static void test_copy(void)
+{
+	const struct ike_setting *s;
+	char *err;
+	struct conf *c = load("connection \"gw\" {\n\tdynamic = yes\n\tcopy {\n\t\tmobike = no\n"
+			      "\t\tchild \"net\" {\n\t\t\tmark_in_sa = yes\n"
+			      "\t\t\tesp_proposals = \"aes128-sha256, aes256gcm16\"\n\t\t}\n"
+			      "\t\tchild \"net2\" {\n\t\t\tmark_in_sa = no\n\t\t}\n\t}\n}\n"
+			      "connection \"other\" {\n}\n",
+			      &err);
+	size_t n;
+
+	if (!ktap_ok(c, "a copy: taken%s%s", err ? ": " : "", err ? err : ""))
+		return;
+	ktap_int("dynamic of gw", 1, conf_own(c, "gw", OWN_DYNAMIC));
+	ktap_int("dynamic of other", 0, conf_own(c, "other", OWN_DYNAMIC));
+	s = conf_copy(c, "gw", &n);
+	if (ktap_int("settings", 4, (long long)n)) {
+		ktap_str("of the connection", NULL, s[0].child);
+		ktap_str("its key", "mobike", s[0].key);
+		ktap_str("its value", "no", s[0].value);
+		ktap_str("of a child", "net", s[1].child);
+		ktap_str("with a list", "aes128-sha256, aes256gcm16", s[1].value);
+		ktap_str("of the other child", "net2", s[3].child);
+		ktap_str("its value", "no", s[3].value);
+	}
+	conf_copy(c, "other", &n);
+	ktap_int("none of other", 0, (long long)n);
+	ktap_ok(!conf_copy(c, "nobody", &n) && !n, "none of a connection not named");
 	conf_free(c);
 }
 
@@ -335,6 +370,7 @@ int main(void)
 	test_sample();
 	test_values();
 	test_own();
+	test_copy();
 	test_cases();
 	test_files();
 	test_noise();

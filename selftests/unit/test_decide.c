@@ -300,6 +300,40 @@ static void test_lost_in_kernel(void)
 	REKEYS(e.encapsulated = true);
 }
 
+/* A connection without an address: what lets us copy it, one by one and together. */
+static void test_copy(void)
+{
+#define COPIES(...)                                                                \
+	EXPECT(daemon_lost,                                                        \
+	       (e.conn_dynamic = true, e.copy_allowed = true, e.copy_known = true, \
+		e.peer_recent = true, ##__VA_ARGS__),                              \
+	       LOST_WITH_DAEMON, COPY, 0, W_COPY)
+#define NO_COPY(why, ...)                                                          \
+	EXPECT(daemon_lost,                                                        \
+	       (e.conn_dynamic = true, e.copy_allowed = true, e.copy_known = true, \
+		e.peer_recent = true, __VA_ARGS__),                                \
+	       LOST_WITH_DAEMON, REPORT, 0, why)
+	COPIES();
+	COPIES(e.hist_end = END_MACHINE_DOWN);
+	COPIES(e.children_down = 2);
+	COPIES(e.desync = false);
+	COPIES(e.encapsulated = true);
+	COPIES(e.eap_or_vip = true); /* copy_known says what of that matters */
+	NO_COPY(W_CRASH_DYN, e.copy_allowed = false);
+	NO_COPY(W_COPY_OLD, e.peer_recent = false);
+	NO_COPY(W_COPY_LACKS, e.copy_known = false);
+	NO_COPY(W_CRASH_NONE, e.children_down = 0);
+	NO_COPY(W_CRASH_DYN, (e.copy_allowed = false, e.peer_recent = false));
+	NO_COPY(W_COPY_OLD, (e.peer_recent = false, e.copy_known = false));
+	NO_COPY(W_CRASH_NONE, (e.children_down = 0, e.peer_recent = false));
+	NO_COPY(W_CRASH_NONE, (e.children_down = 0, e.copy_known = false));
+	/* A connection with an address needs none of it. */
+	EXPECT(daemon_lost, (e.copy_allowed = true, e.copy_known = true, e.peer_recent = true),
+	       LOST_WITH_DAEMON, INITIATE, 0, W_CRASH);
+#undef COPIES
+#undef NO_COPY
+}
+
 static void test_lost_with_daemon(void)
 {
 	INITIATES();
@@ -315,6 +349,7 @@ static void test_lost_with_daemon(void)
 	EXPECT(daemon_lost, e.conn_dynamic = true, LOST_WITH_DAEMON, REPORT, 0, W_CRASH_DYN);
 	EXPECT(daemon_lost, (e.conn_dynamic = true, e.children_down = 0), LOST_WITH_DAEMON, REPORT,
 	       0, W_CRASH_DYN);
+	test_copy();
 
 	/* Each condition of the three rows missing. */
 	EXPECT(daemon_lost, e.hist_known = false, NO_HISTORY, REPORT, 0, W_NO_HISTORY);
@@ -327,7 +362,7 @@ static void test_lost_with_daemon(void)
 	       0, W_CHILD);
 	EXPECT(daemon_lost, e.inbound = PRESENCE_THERE, LOST_IN_KERNEL, REKEY, 0, W_KERNEL);
 
-#define DYN e.conn_dynamic = true
+#define DYN e.conn_dynamic = true, e.copy_allowed = true, e.copy_known = true, e.peer_recent = true
 	EXPECT(daemon_lost, (DYN, e.hist_known = false), DYNAMIC, REPORT, 0, W_DYNAMIC);
 	EXPECT(daemon_lost, (DYN, e.hist_end = END_NONE), OURS_GONE, REPORT, 0, W_IKE_GONE);
 	EXPECT(daemon_lost, (DYN, e.conn_loaded = false), OURS_GONE, REPORT, 0, W_UNLOADED);
@@ -335,6 +370,35 @@ static void test_lost_with_daemon(void)
 	EXPECT(daemon_lost, (DYN, e.hist_port_same = false), OURS_GONE, REPORT, 0, W_MOVED);
 	EXPECT(daemon_lost, (DYN, e.ike_sa = PRESENCE_THERE), OURS_GONE, REPORT, 0, W_DOWN);
 #undef DYN
+#define DYN_FORBIDDEN e.conn_dynamic = true
+	EXPECT(daemon_lost, (DYN_FORBIDDEN, e.hist_known = false), DYNAMIC, REPORT, 0, W_DYNAMIC);
+	EXPECT(daemon_lost, (DYN_FORBIDDEN, e.hist_end = END_NONE), OURS_GONE, REPORT, 0,
+	       W_IKE_GONE);
+	EXPECT(daemon_lost, (DYN_FORBIDDEN, e.conn_loaded = false), OURS_GONE, REPORT, 0,
+	       W_UNLOADED);
+	EXPECT(daemon_lost, (DYN_FORBIDDEN, e.hist_addr_same = false), OURS_GONE, REPORT, 0,
+	       W_MOVED);
+	EXPECT(daemon_lost, (DYN_FORBIDDEN, e.hist_port_same = false), OURS_GONE, REPORT, 0,
+	       W_MOVED);
+	EXPECT(daemon_lost, (DYN_FORBIDDEN, e.ike_sa = PRESENCE_THERE), OURS_GONE, REPORT, 0,
+	       W_DOWN);
+#undef DYN_FORBIDDEN
+#define DYN_OLD e.conn_dynamic = true, e.copy_allowed = true, e.copy_known = true
+	EXPECT(daemon_lost, (DYN_OLD, e.hist_known = false), DYNAMIC, REPORT, 0, W_DYNAMIC);
+	EXPECT(daemon_lost, (DYN_OLD, e.hist_end = END_NONE), OURS_GONE, REPORT, 0, W_IKE_GONE);
+	EXPECT(daemon_lost, (DYN_OLD, e.conn_loaded = false), OURS_GONE, REPORT, 0, W_UNLOADED);
+	EXPECT(daemon_lost, (DYN_OLD, e.hist_addr_same = false), OURS_GONE, REPORT, 0, W_MOVED);
+	EXPECT(daemon_lost, (DYN_OLD, e.hist_port_same = false), OURS_GONE, REPORT, 0, W_MOVED);
+	EXPECT(daemon_lost, (DYN_OLD, e.ike_sa = PRESENCE_THERE), OURS_GONE, REPORT, 0, W_DOWN);
+#undef DYN_OLD
+#define DYN_LACKS e.conn_dynamic = true, e.copy_allowed = true, e.peer_recent = true
+	EXPECT(daemon_lost, (DYN_LACKS, e.hist_known = false), DYNAMIC, REPORT, 0, W_DYNAMIC);
+	EXPECT(daemon_lost, (DYN_LACKS, e.hist_end = END_NONE), OURS_GONE, REPORT, 0, W_IKE_GONE);
+	EXPECT(daemon_lost, (DYN_LACKS, e.conn_loaded = false), OURS_GONE, REPORT, 0, W_UNLOADED);
+	EXPECT(daemon_lost, (DYN_LACKS, e.hist_addr_same = false), OURS_GONE, REPORT, 0, W_MOVED);
+	EXPECT(daemon_lost, (DYN_LACKS, e.hist_port_same = false), OURS_GONE, REPORT, 0, W_MOVED);
+	EXPECT(daemon_lost, (DYN_LACKS, e.ike_sa = PRESENCE_THERE), OURS_GONE, REPORT, 0, W_DOWN);
+#undef DYN_LACKS
 
 #define NONE_DOWN e.children_down = 0
 	EXPECT(daemon_lost, (NONE_DOWN, e.hist_known = false), NO_HISTORY, REPORT, 0, W_NO_HISTORY);

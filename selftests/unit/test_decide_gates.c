@@ -180,6 +180,9 @@ static void random_evidence(struct evidence *e)
 	e->conn_loaded = flip(true);
 	e->conn_dynamic = flip(false);
 	e->eap_or_vip = flip(false);
+	e->copy_allowed = flip(true);
+	e->copy_known = flip(true);
+	e->peer_recent = flip(true);
 	e->hist_known = flip(true);
 	e->hist_end = rnd(3) ? END_DAEMON_LOST : rnd(END__COUNT);
 	e->hist_ended_at = rnd(2) ? LONG_AGO : NOW - rnd(10000);
@@ -212,12 +215,22 @@ static bool sure_of_rekey(const struct evidence *e)
 	return e->inbound == PRESENCE_THERE;
 }
 
-static bool sure_of_initiate(const struct evidence *e)
+static bool lost_with_daemon(const struct evidence *e)
 {
 	return e->inbound == PRESENCE_ABSENT && e->ike_sa == PRESENCE_ABSENT && e->hist_known &&
 	       (e->hist_end == END_DAEMON_LOST || e->hist_end == END_MACHINE_DOWN) &&
-	       e->conn_loaded && !e->conn_dynamic && e->hist_addr_same && e->hist_port_same &&
-	       e->children_down;
+	       e->conn_loaded && e->hist_addr_same && e->hist_port_same && e->children_down;
+}
+
+static bool sure_of_initiate(const struct evidence *e)
+{
+	return lost_with_daemon(e) && !e->conn_dynamic;
+}
+
+static bool sure_of_copy(const struct evidence *e)
+{
+	return lost_with_daemon(e) && e->conn_dynamic && e->copy_allowed && e->copy_known &&
+	       e->peer_recent;
 }
 
 /* What uncertain evidence needs beside the verdict. */
@@ -291,6 +304,8 @@ static void test_never_without_reason(void)
 			certain = sure_of_rekey(&e), sure = certain || may_rekey(&e);
 		else if (d.action == ACTION_INITIATE)
 			certain = sure_of_initiate(&e), sure = certain || may_initiate(&e);
+		else if (d.action == ACTION_COPY)
+			sure = sure_of_copy(&e);
 		else
 			sure = may_interrupt(&e, &s, d.action);
 		if (certain)
@@ -492,6 +507,7 @@ static void test_names(void)
 	NAME(action_name, ACTION_WAIT, "wait");
 	NAME(action_name, ACTION_REKEY, "rekey");
 	NAME(action_name, ACTION_INITIATE, "initiate");
+	NAME(action_name, ACTION_COPY, "copy");
 	NAME(action_name, ACTION_RECREATE, "recreate");
 	NAME(action_name, ACTION_REAUTH, "reauth");
 	NAME(action_name, ACTION_RESTART, "restart");

@@ -452,7 +452,8 @@ static void test_kinds(void)
 	}
 	for (i = ACTION_NONE; i <= ACTION_RESTART; i++) {
 		bool disturbs = i == ACTION_RECREATE || i == ACTION_REAUTH || i == ACTION_RESTART;
-		bool asks = disturbs || i == ACTION_REKEY || i == ACTION_INITIATE;
+		bool asks =
+			disturbs || i == ACTION_REKEY || i == ACTION_INITIATE || i == ACTION_COPY;
 
 		judge(interrupts(i) == disturbs, "interrupts", "%s: expected %d, actual %d",
 		      action_name(i), disturbs, interrupts(i));

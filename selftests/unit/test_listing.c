@@ -15,6 +15,7 @@
 #define KIDS 5
 
 static const char *const conns[] = { "gw", "gw2", "", "g" };
+static const char *const ids[] = { "b.example", "c.example", "", "b" };
 static const char *const kids[] = { "net", "net2", "n", "et" };
 
 static unsigned int rnd(unsigned int n)
@@ -43,6 +44,7 @@ static void fill(struct ike_sa *sa, struct ike_child *child)
 
 	memset(sa, 0, sizeof(*sa));
 	sa->conn = text(conns[rnd(4)]);
+	sa->remote_id = text(ids[rnd(4)]);
 	sa->uniqueid = rnd(4);
 	sa->state = (enum ike_state)rnd(IKE_DELETING + 1);
 	addr(&sa->remote, rnd(4));
@@ -98,6 +100,18 @@ static int64_t slow_conn(const struct ike_listing *l, const char *conn)
 	return best;
 }
 
+static int64_t slow_peer(const struct ike_listing *l, const char *conn, const char *id)
+{
+	int64_t best = -1;
+	size_t i;
+
+	for (i = 0; i < l->nsa; i++)
+		if (!strcmp(l->sa[i].conn, conn) && !strcmp(l->sa[i].remote_id, id) &&
+		    sa_counts(&l->sa[i]) && l->sa[i].uniqueid > best)
+			best = l->sa[i].uniqueid;
+	return best;
+}
+
 static const struct ike_sa *slow_source(const struct ike_listing *l, const struct invspi_flow *f)
 {
 	size_t i;
@@ -142,6 +156,8 @@ static unsigned int differs(const struct ike_listing *l)
 		for (k = 0; k < 4; k++) {
 			c = listing_child(l, conns[i], kids[k]);
 			bad += (c ? (int64_t)c->uniqueid : -1) != slow_child(l, conns[i], kids[k]);
+			sa = listing_peer(l, conns[i], ids[k]);
+			bad += (sa ? (int64_t)sa->uniqueid : -1) != slow_peer(l, conns[i], ids[k]);
 		}
 	}
 	for (i = 0; i < 16; i++) {
@@ -231,6 +247,7 @@ static void large(void)
 	for (i = 0; i < PEERS; i++) {
 		snprintf(name, sizeof(name), "peer-%u", i);
 		l.sa[i].conn = strdup(name);
+		l.sa[i].remote_id = l.sa[i].conn;
 		l.sa[i].state = IKE_ESTABLISHED;
 		l.sa[i].nchild = EACH;
 		l.sa[i].child = calloc(EACH, sizeof(*l.sa[i].child));

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What single tests need beside libinvspi.a; see Makefile.
 
-OBJS_test_conf := invspid/conf.o invspid/conf_file.o invspid/conf_keys.o
+OBJS_test_conf := invspid/conf.o invspid/conf_copy.o invspid/conf_file.o invspid/conf_keys.o
 LIBS_test_conf := libconfuse
 
 DECIDE := invspid/decide.o invspid/decide_names.o invspid/verify.o
@@ -45,7 +45,7 @@ LIBS_test_xfrm_mirror := libuv
 OBJS_test_listing := invspid/listing.o
 LIBS_test_listing := libuv
 
-OBJS_test_settings := invspid/conf.o invspid/conf_file.o invspid/conf_keys.o invspid/settings.o invspid/mode.o invspid/decide_names.o
+OBJS_test_settings := invspid/conf.o invspid/conf_copy.o invspid/conf_file.o invspid/conf_keys.o invspid/settings.o invspid/mode.o invspid/decide_names.o
 LIBS_test_settings := jansson libconfuse libuv
 OBJS_test_history_show := $(HISTORY)
 LIBS_test_history_show := sqlite3

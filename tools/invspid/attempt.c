@@ -14,28 +14,29 @@
 #define SPLIT_BRAIN 3 /* IKE_SAs of ours removed ... */
 #define SPLIT_BRAIN_MS 600000 /* ... in this time */
 
-struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,
+struct attempt *attempt_find(struct invspid *d, const char *peer, const char *child,
 			     enum grade grade)
 {
 	struct attempt *a;
 
 	for (a = d->attempts; a; a = a->next)
-		if (a->grade == grade && !strcmp(a->conn, conn) && !strcmp(a->child, child))
+		if (a->grade == grade && !strcmp(a->peer, peer) && !strcmp(a->child, child))
 			return a;
 	return NULL;
 }
 
-struct attempt *attempt_get(struct invspid *d, const char *conn, const char *child,
+struct attempt *attempt_get(struct invspid *d, const char *peer, const char *child,
 			    enum grade grade)
 {
-	struct attempt *a = attempt_find(d, conn, child, grade);
+	struct attempt *a = attempt_find(d, peer, child, grade);
 
 	if (a)
 		return a;
 	a = calloc(1, sizeof(*a));
 	if (!a)
 		return NULL;
-	snprintf(a->conn, sizeof(a->conn), "%s", conn);
+	snprintf(a->peer, sizeof(a->peer), "%s", peer);
+	snprintf(a->conn, sizeof(a->conn), "%.*s", (int)strcspn(peer, PEER_SEPARATOR), peer);
 	snprintf(a->child, sizeof(a->child), "%s", child);
 	a->grade = grade;
 	a->next_try = LONG_AGO;
@@ -49,39 +50,63 @@ struct attempt *attempt_get(struct invspid *d, const char *conn, const char *chi
 	return a;
 }
 
+/*
+ * Not the identity itself: it may be long. Who could find two with the same hash has
+ * authenticated as both.
+ */
+void peer_key(char key[PEER_LEN], const char *conn, const char *id)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+
+	if (!id) {
+		snprintf(key, PEER_LEN, "%s", conn);
+		return;
+	}
+	for (; *id; id++)
+		hash = (hash ^ (uint8_t)*id) * 0x100000001b3ULL;
+	snprintf(key, PEER_LEN, "%s" PEER_SEPARATOR "%016llx", conn, (unsigned long long)hash);
+}
+
 /* G1 is about one child, everything else about the whole connection. */
 const char *attempt_child(const char *child, enum grade grade)
 {
 	return grade == GRADE_LOST_IN_KERNEL ? child : "";
 }
 
-struct attempt *attempt_child_memory(struct invspid *d, const char *conn, const char *child,
+struct attempt *attempt_child_memory(struct invspid *d, const char *peer, const char *child,
 				     bool make)
 {
-	return make ? attempt_get(d, conn, child, GRADE_LOST_IN_KERNEL)
-		    : attempt_find(d, conn, child, GRADE_LOST_IN_KERNEL);
+	return make ? attempt_get(d, peer, child, GRADE_LOST_IN_KERNEL)
+		    : attempt_find(d, peer, child, GRADE_LOST_IN_KERNEL);
 }
 
-int64_t attempt_uncertain_at(const struct invspid *d, const char *conn)
+int64_t attempt_uncertain_at(const struct invspid *d, const char *peer)
 {
 	const struct attempt *a;
 	int64_t at = LONG_AGO;
 
 	for (a = d->attempts; a; a = a->next)
-		if (is_uncertain(a->grade) && a->begun_at > at && !strcmp(a->conn, conn))
+		if (is_uncertain(a->grade) && a->begun_at > at && !strcmp(a->peer, peer))
 			at = a->begun_at;
 	return at;
 }
 
-int64_t attempt_disrupted_at(const struct invspid *d, const char *conn)
+int64_t attempt_disrupted_at(const struct invspid *d, const char *peer)
 {
 	const struct attempt *a;
 	int64_t at = LONG_AGO;
 
 	for (a = d->attempts; a; a = a->next)
-		if (a->disrupted_at > at && !strcmp(a->conn, conn))
+		if (a->disrupted_at > at && !strcmp(a->peer, peer))
 			at = a->disrupted_at;
 	return at;
+}
+
+static void forget(struct attempt *a)
+{
+	a->attempts = 0;
+	a->gave_up_at = LONG_AGO;
+	a->next_try = LONG_AGO;
 }
 
 /**
@@ -98,17 +123,15 @@ unsigned int recover_retry(struct invspid *d, const char *conn)
 		if (conn && strcmp(a->conn, conn))
 			continue;
 		n += a->attempts || a->gave_up_at != LONG_AGO;
-		a->attempts = 0;
-		a->gave_up_at = LONG_AGO;
-		a->next_try = LONG_AGO;
+		forget(a);
 	}
 	look_soon(d, 0);
 	return n;
 }
 
-void attempt_begin(struct invspid *d, const char *conn, const char *child, enum grade grade)
+void attempt_begin(struct invspid *d, const char *peer, const char *child, enum grade grade)
 {
-	struct attempt *a = attempt_get(d, conn, attempt_child(child, grade), grade);
+	struct attempt *a = attempt_get(d, peer, attempt_child(child, grade), grade);
 
 	if (!a)
 		return;
@@ -122,7 +145,7 @@ void attempt_begin(struct invspid *d, const char *conn, const char *child, enum 
 	a->next_try = a->begun_at + backoff_ms(a->attempts, &d->conf->limits, random32());
 	/* What is certain ends the giving up on what was not. */
 	for (a = is_uncertain(grade) ? NULL : d->attempts; a; a = a->next) {
-		if (a->gave_up_at == LONG_AGO || !is_uncertain(a->grade) || strcmp(a->conn, conn))
+		if (a->gave_up_at == LONG_AGO || !is_uncertain(a->grade) || strcmp(a->peer, peer))
 			continue;
 		a->gave_up_at = LONG_AGO;
 		a->attempts = 0;
@@ -141,10 +164,10 @@ static void failed(struct invspid *d, struct attempt *a)
 		a->conn);
 }
 
-void attempt_end(struct invspid *d, const char *conn, const char *child, enum grade grade,
+void attempt_end(struct invspid *d, const char *peer, const char *child, enum grade grade,
 		 enum outcome outcome)
 {
-	struct attempt *a = attempt_get(d, conn, attempt_child(child, grade), grade);
+	struct attempt *a = attempt_get(d, peer, attempt_child(child, grade), grade);
 
 	if (!a)
 		return;
@@ -173,17 +196,40 @@ void attempt_end(struct invspid *d, const char *conn, const char *child, enum gr
 }
 
 /**
+ * recover_ike_up() - an IKE_SA of a connection came up
+ * @id: the peer's identity
+ *
+ * A peer that has authenticated is there: earlier failures count no more. Of a
+ * connection with many peers that is said of this one.
+ */
+void recover_ike_up(struct invspid *d, const char *conn, const char *id)
+{
+	char key[PEER_LEN];
+	struct attempt *a;
+
+	peer_key(key, conn, id);
+	for (a = d->attempts; a; a = a->next)
+		if (!strcmp(a->peer, conn) || !strcmp(a->peer, key))
+			forget(a);
+	look_soon(d, 0);
+}
+
+/**
  * recover_ike_down() - an IKE_SA of a connection went away
  *
  * Three of those that we brought up, removed in ten minutes: another gateway
  * uses this identity, and each of us destroys the other's SAs.
  */
-void recover_ike_down(struct invspid *d, const char *conn)
+void recover_ike_down(struct invspid *d, const char *conn, const char *id)
 {
+	char key[PEER_LEN];
 	struct attempt *a;
 	int64_t now = now_ms();
 
-	for (a = d->attempts; a && !(a->brought_up && !strcmp(a->conn, conn)); a = a->next)
+	peer_key(key, conn, id);
+	for (a = d->attempts;
+	     a && !(a->brought_up && (!strcmp(a->peer, conn) || !strcmp(a->peer, key)));
+	     a = a->next)
 		;
 	if (!a || recover_interrupts(d, conn))
 		return;
@@ -199,6 +245,42 @@ void recover_ike_down(struct invspid *d, const char *conn)
 	a->attempts = d->conf->limits.give_up;
 	log_err("ALERT: IKE_SAs of %s that were brought up here were removed %d times in 10 minutes: another gateway seems to use this identity; doing nothing more about it for an hour",
 		conn, SPLIT_BRAIN);
+}
+
+static const struct ike_sa *listing_peer_key(const struct ike_listing *l, const struct attempt *a)
+{
+	char key[PEER_LEN];
+	size_t i;
+
+	if (!strcmp(a->peer, a->conn))
+		return listing_conn(l, a->conn);
+	for (i = 0; i < l->nsa; i++) {
+		if (strcmp(l->sa[i].conn, a->conn) || !sa_counts(&l->sa[i]))
+			continue;
+		peer_key(key, a->conn, l->sa[i].remote_id);
+		if (!strcmp(key, a->peer))
+			return &l->sa[i];
+	}
+	return NULL;
+}
+
+/**
+ * recover_listed() - the history has taken in a listing
+ *
+ * From now on it knows the SPIs that the peer sends to.
+ */
+void recover_listed(struct invspid *d, const struct ike_listing *l)
+{
+	const struct ike_sa *sa;
+	struct attempt *a;
+	size_t i;
+
+	for (a = d->attempts; a; a = a->next) {
+		sa = a->unlisted_since ? listing_peer_key(l, a) : NULL;
+		for (i = 0; sa && i < sa->nchild; i++)
+			if (sa->child[i].state == CHILD_INSTALLED)
+				a->unlisted_since = 0;
+	}
 }
 
 void attempts_free(struct invspid *d)

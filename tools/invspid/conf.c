@@ -93,7 +93,8 @@ static bool is_unknown_key(const char *msg, char name[64])
 
 static void on_error(cfg_t *cfg, const char *format, va_list ap)
 {
-	bool in_connection = cfg->title;
+	bool in_copy = !strcmp(cfg->name, "copy") || !strcmp(cfg->name, "child");
+	bool in_connection = cfg->title && !in_copy;
 	const char *near;
 	char msg[640], name[64];
 
@@ -101,15 +102,19 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
 		return;
 	vsnprintf(msg, sizeof(msg), format, ap);
 	if (is_unknown_key(msg, name)) {
-		near = nearest(name, in_connection);
-		cur.err = conf_error("%s:%d: unknown key \"%s\"%s%s%s%s%s", cur.path, cfg->line,
-				     name, in_connection ? " in a connection" : "",
-				     near ? ": did you mean \"" : "", near ? near : "",
-				     near ? "\"?" : "",
-				     near ? "" : ": invspid.conf(5) lists all keys");
+		near = in_copy ? NULL : nearest(name, in_connection);
+		cur.err =
+			conf_error("%s:%d: unknown key \"%s\"%s%s%s%s%s", cur.path, cfg->line, name,
+				   in_copy	   ? " in a copy"
+				   : in_connection ? " in a connection"
+						   : "",
+				   near ? ": did you mean \"" : "", near ? near : "",
+				   near ? "\"?" : "",
+				   near ? "" : ": invspid.conf(5) lists all keys");
 		return;
 	}
-	if (format[0] == '%' && format[1] == 's' && !format[2]) { /* refuse() */
+	/* refuse(), and those of copies */
+	if ((format[0] == '%' && format[1] == 's' && !format[2]) || in_copy) {
 		cur.err = conf_error("%s:%d: %s", cur.path, cfg->line, msg);
 		return;
 	}
@@ -275,6 +280,8 @@ static int take_connections(struct conf *c, cfg_t *cfg)
 			return -ENOMEM;
 		c->nconn++;
 		take_own(&c->conn[i], sec);
+		if (conf_copy_take(&c->conn[i], cfg_getsec(sec, "copy")))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -293,7 +300,7 @@ static int check_whole(const struct conf *c)
 
 static int parse_text(struct conf *c, const char *buf)
 {
-	cfg_opt_t conn_opts[OWN_KEYS + 1];
+	cfg_opt_t conn_opts[OWN_KEYS + 2], copy = CFG_SEC("copy", conf_copy_opts(), CFGF_NONE);
 	cfg_opt_t opts[KEYS_MAX + 2], conn = CFG_SEC("connection", conn_opts,
 						     CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	cfg_opt_t key = CFG_STR(NULL, NULL, CFGF_NONE), end = CFG_END();
@@ -306,6 +313,7 @@ static int parse_text(struct conf *c, const char *buf)
 		conn_opts[i] = key;
 		conn_opts[i].name = conf_own_names[i];
 	}
+	conn_opts[i++] = copy;
 	conn_opts[i] = end;
 	for (i = 0; conf_keys[i].name && i < KEYS_MAX; i++) {
 		opts[i] = key;
@@ -391,8 +399,10 @@ void conf_free(struct conf *c)
 
 	if (!c)
 		return;
-	for (i = 0; i < c->nconn; i++)
+	for (i = 0; i < c->nconn; i++) {
 		free(c->conn[i].name);
+		conf_copy_free(&c->conn[i]);
+	}
 	free(c->conn);
 	free(c->vici);
 	free(c->control);

@@ -8,14 +8,24 @@
 #include <stdint.h>
 
 #include "decide.h"
+#include "ike.h"
 
 /* Keys that a connection can have of its own; their global values are in struct conf. */
-enum conf_own { OWN_MODE, OWN_DISRUPTIVE, OWN_ALLOW_GAP, OWN_INITIATE_UNKNOWN, OWN_KEYS };
+enum conf_own {
+	OWN_MODE,
+	OWN_DISRUPTIVE,
+	OWN_ALLOW_GAP,
+	OWN_INITIATE_UNKNOWN,
+	OWN_DYNAMIC,
+	OWN_KEYS
+};
 
 /* connection "NAME" { ... }; @value is -1 where it has none of its own */
 struct conf_conn {
 	char *name;
 	int value[OWN_KEYS];
+	struct ike_setting *copy; /* of copy { } */
+	size_t ncopy;
 };
 
 /* Keys of the file are named as the members; see conf_keys[] for bounds. */
@@ -25,7 +35,7 @@ struct conf {
 	char *state; /* /var/lib/invspid */
 	int mode; /* enum mode */
 	int disruptive; /* enum disruptive */
-	int allow_gap, initiate_unknown; /* 0 or 1 */
+	int allow_gap, initiate_unknown, dynamic; /* 0 or 1 */
 	int log_level; /* LOG_ERR to LOG_DEBUG */
 	struct limits limits;
 	int64_t settle_ms; /* 1000 */
@@ -34,6 +44,8 @@ struct conf {
 	int64_t initiate_delay_ms; /* 300: at most, at random */
 	int64_t initiate_timeout_ms; /* 5000 */
 	int64_t poll_ms; /* 30000: slow timer */
+	int64_t dynamic_max_age_ms; /* 3600000 */
+	int64_t dynamic_psk_max_age_ms; /* 600000 */
 	unsigned int history_days; /* 30 */
 	unsigned int history_mib; /* 64 */
 	struct conf_conn *conn;
@@ -56,6 +68,9 @@ void conf_free(struct conf *c);
 bool conf_mode(const struct conf *c, const char *conn, enum mode *mode);
 /* Value for a connection, the global one if it has none of its own. @conn may be NULL. */
 int conf_own(const struct conf *c, const char *conn, enum conf_own key);
+
+/* What a copy of this connection shall have; NULL if nothing is said of it. */
+const struct ike_setting *conf_copy(const struct conf *c, const char *conn, size_t *n);
 
 enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT };
 

@@ -3,6 +3,8 @@
 #ifndef INVSPID_CONF_INT_H
 #define INVSPID_CONF_INT_H
 
+#include <confuse.h>
+
 #include "conf.h"
 
 /* The global keys that a connection can have of its own. */
@@ -14,6 +16,11 @@ char *conf_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The text of a file, comments blanked out (malloc'd), or NULL with *@err set. */
 char *conf_read(const char *path, char **err);
+
+/* conf_copy.c: copy { ... } of a connection */
+cfg_opt_t *conf_copy_opts(void);
+int conf_copy_take(struct conf_conn *conn, cfg_t *sec);
+void conf_copy_free(struct conf_conn *conn);
 
 void *conf_member(const struct conf *c, const struct conf_key *key);
 

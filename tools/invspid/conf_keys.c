@@ -19,10 +19,9 @@ static const char *const what_disruptive[] = {
 static const char *const no_yes[] = { "no", "yes", NULL };
 
 const char *const conf_own_names[OWN_KEYS] = {
-	[OWN_MODE] = "mode",
-	[OWN_DISRUPTIVE] = "disruptive",
-	[OWN_ALLOW_GAP] = "allow_gap",
-	[OWN_INITIATE_UNKNOWN] = "initiate_unknown",
+	[OWN_MODE] = "mode",	       [OWN_DISRUPTIVE] = "disruptive",
+	[OWN_ALLOW_GAP] = "allow_gap", [OWN_INITIATE_UNKNOWN] = "initiate_unknown",
+	[OWN_DYNAMIC] = "dynamic",
 };
 
 #define SECOND 1000ull
@@ -63,6 +62,9 @@ const struct conf_key conf_keys[] = {
 	WORD(disruptive, what_disruptive, 0, DISRUPTIVE_NEVER),
 	WORD(allow_gap, no_yes, 0, 0),
 	WORD(initiate_unknown, no_yes, 0, 0),
+	WORD(dynamic, no_yes, 0, 0),
+	MS(dynamic_max_age_ms, HOUR, MINUTE, 7 * DAY),
+	MS(dynamic_psk_max_age_ms, 10 * MINUTE, MINUTE, 7 * DAY),
 	WORD(log_level, levels, LOG_ERR, LOG_INFO - LOG_ERR),
 	MS(settle_ms, 1000, 0, MINUTE),
 	/* Longer, and the daemon has changed too much between the two listings. */

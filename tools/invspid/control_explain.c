@@ -36,7 +36,8 @@ static json_t *evidence_json(const struct evidence *ev)
 		BOOL(child_silent),   BOOL(ike_silent),	      BOOL(in_step),
 		BOOL(g1_refused),     BOOL(recreated),	      BOOL(reauthenticated),
 		BOOL(no_gap),	      BOOL(initiate_unknown), BOOL(hold),
-		BOOL(by_hand),
+		BOOL(by_hand),	      BOOL(copy_allowed),     BOOL(copy_known),
+		BOOL(peer_recent),
 	};
 #undef BOOL
 	json_t *j = json_object();

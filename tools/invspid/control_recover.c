@@ -31,6 +31,7 @@ enum purpose { EXPLAIN, DRY_RUN, CARRY_OUT };
  * @t, @dec: what is judged and how; @n of them
  * @began: those that an action was begun for
  * @asked: a listing is being asked for
+ * @dynamic: the connection has no address, and perhaps many peers
  */
 struct by_hand {
 	struct client *cl;
@@ -43,7 +44,7 @@ struct by_hand {
 	size_t n;
 	uv_timer_t timer;
 	int64_t started;
-	bool asked;
+	bool asked, dynamic;
 };
 
 static void on_closed(uv_handle_t *handle)
@@ -164,7 +165,8 @@ static void add_down(void *arg, const struct hist_sa *sa)
 {
 	struct by_hand *b = arg;
 
-	if (!listing_child(b->d->listing[LISTING_LAST], b->conn, sa->child))
+	/* A connection with many peers may have that child with another one. */
+	if (b->dynamic || !listing_child(b->d->listing[LISTING_LAST], b->conn, sa->child))
 		add_sa(b, sa->spi, sa->proto, &sa->local, &sa->remote, sa->encap, sa->remote_port);
 }
 
@@ -239,7 +241,7 @@ static json_t *connection(struct by_hand *b)
 static enum outcome outcome_of(const struct by_hand *b, size_t i)
 {
 	const struct attempt *a = attempt_find(
-		b->d, b->conn, attempt_child(b->t[i].child, b->dec[i].grade), b->dec[i].grade);
+		b->d, b->t[i].peer, attempt_child(b->t[i].child, b->dec[i].grade), b->dec[i].grade);
 
 	return a ? a->outcome : OUTCOME_PENDING;
 }
@@ -315,7 +317,7 @@ static void carry_out(struct by_hand *b)
 		judge(b, &b->t[i], &b->dec[i]);
 		if (!acts(&b->dec[i]))
 			continue;
-		a = attempt_get(b->d, b->conn, attempt_child(b->t[i].child, b->dec[i].grade),
+		a = attempt_get(b->d, b->t[i].peer, attempt_child(b->t[i].child, b->dec[i].grade),
 				b->dec[i].grade);
 		if (a)
 			a->outcome = OUTCOME_PENDING;
@@ -378,12 +380,15 @@ static void on_looked(void *arg)
 {
 	struct client *cl = arg;
 	struct by_hand *b = cl->by_hand;
+	const struct ike_conn *conn;
 
 	if (cl->closing || !b)
 		return;
+	conn = conns_name(ike_conns(b->d->ike), b->conn);
+	b->dynamic = conn && conn->dynamic;
 	add_flows(b);
 	add_listed(b);
-	hist_should_be_up(b->d->hist, b->conn, NULL, add_down, b);
+	hist_should_be_up(b->d->hist, b->conn, b->dynamic ? HIST_EACH_PEER : NULL, add_down, b);
 	b->dec = calloc(b->n + 1, sizeof(*b->dec));
 	b->began = calloc(b->n + 1, sizeof(*b->began));
 	if (!b->dec || !b->began) {

@@ -295,17 +295,22 @@ static void on_child_rekey(void *arg, const char *conn, const char *child, uint3
 	look_for_new(d, SYNC_DELAY_MS);
 }
 
-static void on_ike_updown(void *arg, const char *conn, uint32_t ike_id, bool up)
+static void on_ike_updown(void *arg, const char *conn, const char *remote_id, uint32_t ike_id,
+			  bool up)
 {
 	struct invspid *d = arg;
 
 	log_debug("IKE_SA %s[%u] %s", conn, ike_id, up ? "up" : "down");
-	/* A peer that has authenticated is there: earlier failures count no more. */
 	if (up)
-		recover_retry(d, conn);
+		recover_ike_up(d, conn, remote_id);
 	else
-		recover_ike_down(d, conn);
+		recover_ike_down(d, conn, remote_id);
 	look_for_new(d, SYNC_DELAY_MS);
+}
+
+static void on_conns(void *arg)
+{
+	dynamic_sweep(arg);
 }
 
 static const struct ike_events ike_events = {
@@ -314,6 +319,7 @@ static const struct ike_events ike_events = {
 	.child_down = on_child_down,
 	.child_rekey = on_child_rekey,
 	.ike_updown = on_ike_updown,
+	.conns = on_conns,
 };
 
 /* ---- signals and the end ---- */
@@ -345,7 +351,9 @@ static void on_sigterm(uv_signal_t *sig, int signum)
 	struct invspid *d = sig->data;
 
 	log_notice("ending: %s", strsignal(signum));
-	uv_stop(d->loop);
+	d->closing = true;
+	if (!dynamic_end(d))
+		uv_stop(d->loop);
 }
 
 static void watch(struct invspid *d, uv_signal_t *sig, uv_signal_cb cb, int signum)

@@ -35,6 +35,8 @@
 #include "xfrm.h"
 
 #define NAME_LEN 128
+#define PEER_SEPARATOR "\n"
+#define PEER_LEN (NAME_LEN + 18) /* see peer_key() */
 #define STRANGE 1024 /* places for counts by source */
 
 /**
@@ -45,6 +47,7 @@
  * @ev: evidence of the last look
  * @dec: decision of the last look
  * @conn: connection it was traced to, "" if none
+ * @peer: connection, or one of the peers of a connection with many; see peer_key()
  * @child: child, "" if not known
  * @child_id: unique id of the CHILD_SA that the daemon lists, 0 if none; with
  *	uncertain evidence, of the one that would be rekeyed
@@ -59,7 +62,7 @@ struct tracked {
 	int64_t kernel_asked;
 	struct evidence ev;
 	struct decision dec;
-	char conn[NAME_LEN];
+	char conn[NAME_LEN], peer[PEER_LEN];
 	char child[NAME_LEN];
 	uint32_t child_id, ike_id;
 	struct xfrm_sa elsewhere;
@@ -69,7 +72,8 @@ struct tracked {
 };
 
 /**
- * struct attempt - what we did for one (connection, child, grade)
+ * struct attempt - what we did for one (peer, child, grade)
+ * @conn: connection of the peer
  * @child: "" if the grade is about the whole connection
  * @next_try: not before this
  * @gave_up_at: LONG_AGO if we did not
@@ -89,7 +93,7 @@ struct tracked {
  */
 struct attempt {
 	struct attempt *next;
-	char conn[NAME_LEN];
+	char conn[NAME_LEN], peer[PEER_LEN];
 	char child[NAME_LEN];
 	enum grade grade;
 	unsigned int attempts;
@@ -102,6 +106,7 @@ struct attempt {
 	enum outcome outcome;
 	int64_t removed_since;
 	int64_t unlisted_since;
+	bool copied; /* ... by a copy */
 	struct invspi_flow cause;
 	char cause_child[NAME_LEN];
 	int64_t first_drop;
@@ -218,6 +223,7 @@ void look_forget(struct invspid *d, void *arg);
 void look_stop(struct invspid *d);
 /* Log a decision if it is another one than the last. */
 void look_tell(struct invspid *d, struct tracked *t, int64_t now);
+bool copy_lacks(struct invspid *d, const struct tracked *t, char *why, size_t size);
 void listing_add(struct invspid *d, struct ike_listing *l);
 void listing_clear(struct invspid *d);
 int64_t task_since(const struct invspid *d, uint32_t ike_id);
@@ -249,6 +255,13 @@ void evidence_fill(struct invspid *d, struct tracked *t);
 /* Has this flow anything to do with us at all? Cheap; decides who is asked about. */
 bool evidence_relevant(struct invspid *d, const struct invspi_flow *f);
 
+/* dynamic.c: copies of connections for peers without an address */
+struct copy;
+struct copy *dynamic_copy(struct invspid *d, uint32_t spi, uint8_t proto, const char *name);
+bool dynamic_check(struct invspid *d, uint32_t spi, uint8_t proto, char *why, size_t size);
+void dynamic_sweep(struct invspid *d);
+bool dynamic_end(struct invspid *d);
+
 /* recover.c */
 void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
 		   struct decide_state *st);
@@ -258,28 +271,31 @@ bool recover_busy(const struct invspid *d, const char *conn);
 void recover_daemon_lost(struct invspid *d, bool in_order);
 void recover_resume(struct invspid *d);
 void recover_owed(struct invspid *d, int64_t now, int64_t *next);
-void recover_listed(struct invspid *d, const struct ike_listing *l);
 
 /* Would it interrupt by itself what @conn has? Then its end is ours. */
 bool recover_interrupts(const struct invspid *d, const char *conn);
 
 /* attempt.c */
-struct attempt *attempt_find(struct invspid *d, const char *conn, const char *child,
+/* Budgets are for a connection, or for each peer (@id) of one that has many. */
+void peer_key(char key[PEER_LEN], const char *conn, const char *id);
+struct attempt *attempt_find(struct invspid *d, const char *peer, const char *child,
 			     enum grade grade);
-struct attempt *attempt_get(struct invspid *d, const char *conn, const char *child,
+struct attempt *attempt_get(struct invspid *d, const char *peer, const char *child,
 			    enum grade grade);
 const char *attempt_child(const char *child, enum grade grade);
-void attempt_begin(struct invspid *d, const char *conn, const char *child, enum grade grade);
-void attempt_end(struct invspid *d, const char *conn, const char *child, enum grade grade,
+void attempt_begin(struct invspid *d, const char *peer, const char *child, enum grade grade);
+void attempt_end(struct invspid *d, const char *peer, const char *child, enum grade grade,
 		 enum outcome outcome);
 /* What is remembered of rekeys of a child, whatever the grade. */
-struct attempt *attempt_child_memory(struct invspid *d, const char *conn, const char *child,
+struct attempt *attempt_child_memory(struct invspid *d, const char *peer, const char *child,
 				     bool make);
-int64_t attempt_uncertain_at(const struct invspid *d, const char *conn);
-int64_t attempt_disrupted_at(const struct invspid *d, const char *conn);
+int64_t attempt_uncertain_at(const struct invspid *d, const char *peer);
+int64_t attempt_disrupted_at(const struct invspid *d, const char *peer);
 void attempts_free(struct invspid *d);
+void recover_listed(struct invspid *d, const struct ike_listing *l);
 unsigned int recover_retry(struct invspid *d, const char *conn);
-void recover_ike_down(struct invspid *d, const char *conn);
+void recover_ike_up(struct invspid *d, const char *conn, const char *id);
+void recover_ike_down(struct invspid *d, const char *conn, const char *id);
 
 /* control.c */
 struct control *control_new(struct invspid *d, const char *path, char **err);

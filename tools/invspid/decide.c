@@ -50,6 +50,8 @@ enum fact {
 	FACT_CONN_KNOWN,
 	FACT_CONN_LOADED,
 	FACT_CONN_DYNAMIC,
+	FACT_COPY_ALLOWED,
+	FACT_COPY_KNOWN,
 	/* the history */
 	FACT_HIST_KNOWN,
 	FACT_END_OPERATOR,
@@ -58,6 +60,7 @@ enum fact {
 	FACT_END_JUST_NOW,
 	FACT_ADDR_SAME,
 	FACT_PORT_SAME,
+	FACT_PEER_RECENT,
 	FACT_END_GAVE_UP,
 	FACT_CHILD_UP,
 	FACT_CHILD_UP_NOW,
@@ -114,7 +117,8 @@ enum interruption_fact {
 	(_BITULL(GRADE_OURS_GONE) | _BITULL(GRADE_NEVER_OURS) | _BITULL(GRADE_NO_HISTORY) | \
 	 _BITULL(GRADE_DYNAMIC))
 #define INTERRUPTING (_BITULL(ACTION_RECREATE) | _BITULL(ACTION_REAUTH) | _BITULL(ACTION_RESTART))
-#define EXCHANGES (_BITULL(ACTION_REKEY) | _BITULL(ACTION_INITIATE) | INTERRUPTING)
+#define EXCHANGES \
+	(_BITULL(ACTION_REKEY) | _BITULL(ACTION_INITIATE) | _BITULL(ACTION_COPY) | INTERRUPTING)
 
 /* When to look again. */
 enum look {
@@ -225,20 +229,25 @@ static const struct row rows[] = {
 	  "the IKE daemon lists this SPI, the kernel has lost it" },
 
 	/* From here on the daemon does not list the SPI. */
-	{ GRADE_LOST_WITH_DAEMON,
-	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
-	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC), 0,
+	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
+	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC), F(COPY_ALLOWED), ACTION_REPORT, LOOK_NOT,
+	  "alive when the IKE daemon or machine stopped, but its connection has no address: dynamic = yes would let us copy it" },
+	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
+	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC) | F(CHILDREN_DOWN), F(PEER_RECENT),
 	  ACTION_REPORT, LOOK_NOT,
-	  "alive when the IKE daemon or machine stopped, but no address to initiate to is known" },
-	{ GRADE_LOST_WITH_DAEMON,
-	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
-	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CHILDREN_DOWN), 0,
-	  ACTION_INITIATE, LOOK_NOT,
+	  "alive when the IKE daemon or machine stopped, but too long ago to trust the peer's address" },
+	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
+	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC) | F(CHILDREN_DOWN), F(COPY_KNOWN),
+	  ACTION_REPORT, LOOK_NOT,
+	  "alive when the IKE daemon or machine stopped, but not all is known that a copy of its connection needs" },
+	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
+	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC) | F(CHILDREN_DOWN), 0, ACTION_COPY, LOOK_NOT,
+	  "alive when the IKE daemon or machine stopped, from the address that its peer had then" },
+	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
+	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CHILDREN_DOWN), 0, ACTION_INITIATE, LOOK_NOT,
 	  "alive when the IKE daemon or the machine stopped, and there is no IKE_SA" },
-	{ GRADE_LOST_WITH_DAEMON,
-	  F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
-	  F(PORT_SAME) | F(IKE_SA_ABSENT), 0,
-	  ACTION_REPORT, LOOK_NOT,
+	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
+	  F(PORT_SAME) | F(IKE_SA_ABSENT), 0, ACTION_REPORT, LOOK_NOT,
 	  "alive when the IKE daemon or the machine stopped, but nothing should be up" },
 
 	{ GRADE_IN_PASSING, F(HIST_KNOWN) | F(CHILD_UP) | F(CHILD_UP_NOW), 0,
@@ -419,6 +428,9 @@ static uint64_t facts(const struct evidence *ev, const struct limits *lim, int64
 	f |= when(F(CONN_KNOWN), ev->conn_known);
 	f |= when(F(CONN_LOADED), ev->conn_loaded);
 	f |= when(F(CONN_DYNAMIC), ev->conn_dynamic);
+	f |= when(F(COPY_ALLOWED), ev->copy_allowed);
+	f |= when(F(COPY_KNOWN), ev->copy_known);
+	f |= when(F(PEER_RECENT), ev->peer_recent);
 	f |= when(F(HIST_KNOWN), ev->hist_known);
 	f |= when(F(END_OPERATOR), ev->hist_end == END_OPERATOR);
 	f |= when(F(END_IN_ORDER), end & ENDS_IN_ORDER);

@@ -89,6 +89,9 @@ enum sa_end {
  * @conn_dynamic: its remote address is %any
  * @eap_or_vip: it has EAP, XAuth or a virtual IP: this side may not be able to bring
  *	it back
+ * @copy_allowed: the operator lets us copy it, with an address that the peer had
+ * @copy_known: all is known that a copy for this peer needs
+ * @peer_recent: the peer was there not too long ago for that
  * @hist_known: the history knows the SPI as the daemon's
  * @hist_end: how it ended
  * @hist_ended_at: when; LONG_AGO if in an earlier boot
@@ -140,6 +143,9 @@ struct evidence {
 	bool conn_loaded;
 	bool conn_dynamic;
 	bool eap_or_vip;
+	bool copy_allowed;
+	bool copy_known;
+	bool peer_recent;
 	bool hist_known;
 	enum sa_end hist_end;
 	int64_t hist_ended_at;
@@ -241,6 +247,7 @@ enum action {
 	ACTION_WAIT, /* look again after wait_ms */
 	ACTION_REKEY, /* G1: rekey that one CHILD_SA */
 	ACTION_INITIATE, /* G2: initiate every child that should be up */
+	ACTION_COPY, /* D: initiate them by a temporary copy of the connection */
 	ACTION_RECREATE, /* I1: terminate the child and initiate it */
 	ACTION_REAUTH, /* I2: reauthenticate the IKE_SA */
 	ACTION_RESTART, /* I3: terminate the IKE_SA and initiate its children */

@@ -48,6 +48,8 @@ const char *action_name(enum action a)
 		return "rekey";
 	case ACTION_INITIATE:
 		return "initiate";
+	case ACTION_COPY:
+		return "copy";
 	case ACTION_RECREATE:
 		return "recreate";
 	case ACTION_REAUTH:

@@ -11,6 +11,8 @@
 #include "daemon.h"
 #include "mode.h"
 
+#define ID_MAX 1024 /* a longer identity is as good as none */
+
 static const struct ike_conns *conns(const struct invspid *d)
 {
 	return d->ike ? ike_conns(d->ike) : NULL;
@@ -94,8 +96,24 @@ void evidence_ask_kernel(struct invspid *d, struct tracked *t)
 		t->kernel_asked = now_ms();
 }
 
+/**
+ * struct who - the peer's identity, as the daemon or the history has it
+ * @id: "" if not known
+ * @ago: how long ago the history last saw it, ms
+ */
+struct who {
+	char id[ID_MAX];
+	int64_t ago;
+};
+
+static void who_is(struct who *who, const char *id)
+{
+	if (strlen(id) < sizeof(who->id))
+		memcpy(who->id, id, strlen(id) + 1);
+}
+
 /* list -> kernel -> list: there twice, the same child, no exchange under way. */
-static void fill_inbound(struct invspid *d, struct tracked *t)
+static void fill_inbound(struct invspid *d, struct tracked *t, struct who *who)
 {
 	const struct ike_listing *l = d->listing[LISTING_LAST], *before = d->listing[LISTING_PREV];
 	const struct ike_sa *sa = NULL, *sa_before = NULL;
@@ -120,6 +138,7 @@ static void fill_inbound(struct invspid *d, struct tracked *t)
 		}
 		snprintf(t->conn, sizeof(t->conn), "%s", sa->conn);
 		snprintf(t->child, sizeof(t->child), "%s", c->name);
+		who_is(who, sa->remote_id);
 		ev->conn_known = true;
 		return;
 	}
@@ -128,7 +147,7 @@ static void fill_inbound(struct invspid *d, struct tracked *t)
 		ev->inbound = PRESENCE_ABSENT;
 }
 
-static void fill_history(struct invspid *d, struct tracked *t)
+static void fill_history(struct invspid *d, struct tracked *t, struct who *who)
 {
 	struct evidence *ev = &t->ev;
 	struct hist_sa h;
@@ -137,6 +156,9 @@ static void fill_history(struct invspid *d, struct tracked *t)
 	ev->hist_known = !hist_lookup(d->hist, t->flow.spi, t->flow.proto, &h);
 	if (!ev->hist_known)
 		return;
+	if (!who->id[0])
+		who_is(who, h.remote_id);
+	who->ago = h.ago;
 	ev->hist_end = h.end;
 	ev->hist_ended_at = h.ended_at;
 	if (ev->lost_at == LONG_AGO && h.end != END_NONE)
@@ -151,9 +173,9 @@ static void fill_history(struct invspid *d, struct tracked *t)
 	}
 }
 
-/* Of the connection if it is known; of many peers of one, that with the source. */
+/* Of the connection if it is known; of many peers of one, that with the source, or he. */
 static const struct ike_sa *find_ike_sa(const struct invspid *d, const struct tracked *t,
-					const struct ike_listing *l)
+					const struct who *who, const struct ike_listing *l)
 {
 	const struct ike_conn *conn;
 	const struct ike_sa *sa;
@@ -162,7 +184,9 @@ static const struct ike_sa *find_ike_sa(const struct invspid *d, const struct tr
 		return listing_source(l, &t->flow);
 	sa = listing_conn_source(l, t->conn, &t->flow);
 	conn = sa ? NULL : conns_name(conns(d), t->conn);
-	return conn && !conn->dynamic ? listing_conn(l, t->conn) : sa;
+	if (sa || !conn)
+		return sa;
+	return conn->dynamic ? listing_peer(l, t->conn, who->id) : listing_conn(l, t->conn);
 }
 
 /*
@@ -170,7 +194,7 @@ static const struct ike_sa *find_ike_sa(const struct invspid *d, const struct tr
  * else began is nothing: a spoofed IKE_SA_INIT must not hold recovery up. One
  * that this side began is an exchange in progress.
  */
-static void fill_ike_sa(struct invspid *d, struct tracked *t)
+static void fill_ike_sa(struct invspid *d, struct tracked *t, struct who *who)
 {
 	const struct ike_listing *l = d->listing[LISTING_LAST], *before = d->listing[LISTING_PREV];
 	const struct ike_sa *sa, *sa_before;
@@ -181,9 +205,9 @@ static void fill_ike_sa(struct invspid *d, struct tracked *t)
 	ev->task_since = INT64_MAX;
 	if (!l)
 		return;
-	sa = find_ike_sa(d, t, l);
+	sa = find_ike_sa(d, t, who, l);
 	if (sa) {
-		sa_before = find_ike_sa(d, t, before);
+		sa_before = find_ike_sa(d, t, who, before);
 		if (sa_before && sa_before->uniqueid == sa->uniqueid)
 			ev->ike_sa = PRESENCE_THERE;
 		ev->ike_passive = sa->state == IKE_PASSIVE;
@@ -191,6 +215,8 @@ static void fill_ike_sa(struct invspid *d, struct tracked *t)
 			snprintf(t->conn, sizeof(t->conn), "%s", sa->conn);
 			ev->conn_known = true;
 		}
+		if (!who->id[0])
+			who_is(who, sa->remote_id);
 		if (sa->task_child)
 			ev->task_since = task_since(d, sa->uniqueid);
 		silence_fill(d, t, sa);
@@ -202,13 +228,31 @@ static void fill_ike_sa(struct invspid *d, struct tracked *t)
 			ev->task_since = task_since(d, sa->uniqueid);
 	}
 	before = listing_gap(d);
-	if (before && !find_ike_sa(d, t, before))
+	if (before && !find_ike_sa(d, t, who, before))
 		ev->ike_sa = PRESENCE_ABSENT;
+}
+
+/* Of a connection with many peers: of this one. */
+static bool is_up(const struct invspid *d, const struct tracked *t, const struct who *who,
+		  const char *child)
+{
+	const struct ike_listing *l = d->listing[LISTING_LAST];
+	const struct ike_sa *sa;
+	size_t k;
+
+	if (!t->ev.conn_dynamic)
+		return listing_child(l, t->conn, child);
+	sa = find_ike_sa(d, t, who, l);
+	for (k = 0; sa && k < sa->nchild; k++)
+		if (child_counts(&sa->child[k]) && !strcmp(sa->child[k].name, child))
+			return true;
+	return false;
 }
 
 struct down {
 	struct invspid *d;
 	struct tracked *t;
+	const struct who *who;
 };
 
 static void count_down(void *arg, const struct hist_sa *sa)
@@ -216,7 +260,7 @@ static void count_down(void *arg, const struct hist_sa *sa)
 	struct down *down = arg;
 	struct evidence *ev = &down->t->ev;
 
-	if (listing_child(down->d->listing[LISTING_LAST], down->t->conn, sa->child))
+	if (is_up(down->d, down->t, down->who, sa->child))
 		return;
 	ev->children_down++;
 	if (!strcmp(sa->child, down->t->child))
@@ -245,13 +289,33 @@ static void fill_conf(struct invspid *d, struct tracked *t, const char *conn)
 	ev->disruptive = (enum disruptive)conf_own(d->conf, conn, OWN_DISRUPTIVE);
 	ev->initiate_unknown = conf_own(d->conf, conn, OWN_INITIATE_UNKNOWN);
 	ev->no_gap = conf_own(d->conf, conn, OWN_ALLOW_GAP);
+	ev->copy_allowed = conf_own(d->conf, conn, OWN_DYNAMIC);
 }
 
-static void fill_conn(struct invspid *d, struct tracked *t)
+/* It costs the building of a message: only where it can matter. */
+static void fill_copy(struct invspid *d, struct tracked *t, const struct who *who,
+		      const struct ike_conn *conn)
 {
 	struct evidence *ev = &t->ev;
+	int64_t max = d->conf->dynamic_max_age_ms;
+	char why[160];
+
+	if (!ev->copy_allowed || !ev->conn_dynamic || !ev->hist_known ||
+	    ev->ike_sa != PRESENCE_ABSENT)
+		return;
+	/* Who has the address now could guess at the key from what we would send. */
+	if (conn->auth_local && !strcmp(conn->auth_local, "psk"))
+		max = MIN(max, d->conf->dynamic_psk_max_age_ms);
+	ev->peer_recent = who->ago <= max;
+	ev->copy_known = dynamic_check(d, t->flow.spi, t->flow.proto, why, sizeof(why));
+}
+
+static void fill_conn(struct invspid *d, struct tracked *t, const struct who *who)
+{
+	struct down down = { .d = d, .t = t, .who = who };
+	struct evidence *ev = &t->ev;
 	const struct ike_conn *conn;
-	struct down down = { .d = d, .t = t };
+	const char *id;
 
 	if (!ev->conn_known) {
 		conn = conns_source(conns(d), &t->flow);
@@ -265,13 +329,16 @@ static void fill_conn(struct invspid *d, struct tracked *t)
 	ev->conn_loaded = conn;
 	ev->conn_dynamic = conn && conn->dynamic;
 	ev->eap_or_vip = conn && conn->eap_or_vip;
+	id = ev->conn_dynamic && who->id[0] ? who->id : NULL;
+	peer_key(t->peer, t->conn, id);
 	fill_conf(d, t, t->conn[0] ? t->conn : NULL);
 	if (!ev->conn_known)
 		return;
 	ev->hold = settings_held(d->settings, t->conn);
 	if (t->child[0])
-		ev->by_hand = hist_by_hand(d->hist, t->conn, t->child, NULL);
-	hist_should_be_up(d->hist, t->conn, NULL, count_down, &down);
+		ev->by_hand = hist_by_hand(d->hist, t->conn, t->child, id);
+	hist_should_be_up(d->hist, t->conn, id, count_down, &down);
+	fill_copy(d, t, who, conn);
 	if (conn && !ev->hist_known && ev->ike_sa == PRESENCE_ABSENT)
 		ev->children_new = count_new(d, conn);
 }
@@ -279,7 +346,7 @@ static void fill_conn(struct invspid *d, struct tracked *t)
 /* What became of our exchanges about this child. */
 static void fill_attempts(struct invspid *d, struct tracked *t)
 {
-	const struct attempt *a = attempt_child_memory(d, t->conn, t->child, false);
+	const struct attempt *a = attempt_child_memory(d, t->peer, t->child, false);
 	const struct ike_child *c;
 	struct evidence *ev = &t->ev;
 
@@ -355,21 +422,23 @@ void evidence_init(struct evidence *ev, const struct tracked *t)
  */
 void evidence_fill(struct invspid *d, struct tracked *t)
 {
+	struct who who = { .ago = INT64_MAX };
 	struct evidence *ev = &t->ev;
 	int64_t left;
 
 	evidence_init(ev, t);
 	t->conn[0] = '\0';
+	t->peer[0] = '\0';
 	t->child[0] = '\0';
 	ev->encapsulated = t->flow.encap_type != XFRM_INVSPI_ENCAP_NONE;
 	ev->desync = t->flow.state == XFRM_INVSPI_FLOW_STATE_DESYNC;
 	ev->daemon = d->ike ? ike_state(d->ike) : DAEMON_ABSENT;
-	fill_inbound(d, t);
+	fill_inbound(d, t, &who);
 	fill_kernel(d, t);
 	left = ev->lost_at;
-	fill_history(d, t);
-	fill_ike_sa(d, t);
-	fill_conn(d, t);
+	fill_history(d, t, &who);
+	fill_ike_sa(d, t, &who);
+	fill_conn(d, t, &who);
 	fill_attempts(d, t);
 	fill_flow(d, t);
 	/*

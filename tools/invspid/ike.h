@@ -175,7 +175,8 @@ struct ike_events {
 			   uint8_t proto, enum sa_end end);
 	void (*child_rekey)(void *arg, const char *conn, const char *child, uint32_t spi_old,
 			    uint32_t spi_new, uint8_t proto);
-	void (*ike_updown)(void *arg, const char *conn, uint32_t ike_id, bool up);
+	void (*ike_updown)(void *arg, const char *conn, const char *remote_id, uint32_t ike_id,
+			   bool up);
 	void (*conns)(void *arg);
 	void (*log)(void *arg, const char *group, const char *conn, uint32_t ike_id,
 		    const char *msg);

@@ -171,7 +171,7 @@ static int on_ike_updown(struct ike *ike, const uint8_t *msg, size_t len)
 	ike->updown++;
 	err = parse_updown(msg, len, &u);
 	if (!err && ike->ev.ike_updown)
-		ike->ev.ike_updown(ike->arg, u.sa.conn, u.sa.uniqueid, u.up);
+		ike->ev.ike_updown(ike->arg, u.sa.conn, u.sa.remote_id, u.sa.uniqueid, u.up);
 	ike_sa_clear(&u.sa);
 	return err;
 }

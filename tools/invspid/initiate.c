@@ -5,12 +5,15 @@
  * Both ends may run this helper, so it waits a little at random first, looks
  * again, and stands down if the peer was faster. A half-made IKE_SA that it caused
  * is ended by its id before anything else is done for that peer.
+ *
+ * D does the same with a copy of the connection: dynamic.c.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "copy.h"
 #include "log.h"
 #include "recover_int.h"
 
@@ -63,9 +66,24 @@ static void add_new_names(struct recovery *r)
 
 static void give_up_initiation(struct recovery *r)
 {
+	dynamic_unload(r);
 	r->v.refused = true;
 	recovery_finish(r, OUTCOME_FAILED,
 			r->timed_out ? "the peer does not answer" : "it was refused");
+}
+
+/* An IKE_SA with the peer, however it came to be. */
+static const struct ike_sa *there_now(const struct recovery *r, const struct ike_listing *l)
+{
+	return r->copy ? dynamic_ike_sa(r, l) : listing_conn(l, r->conn);
+}
+
+/* One that this side has begun with the peer. */
+static bool is_half_made(const struct recovery *r, const struct ike_sa *sa)
+{
+	if (sa->state != IKE_CONNECTING || !sa->initiator || strcmp(sa->conn, r->conn))
+		return false;
+	return !r->copy || ike_addr_is(&sa->remote, r->flow.family, r->flow.src.b);
 }
 
 static void on_half_made_gone(void *arg, int err, const char *errmsg)
@@ -94,13 +112,12 @@ static void on_half_made(void *arg, int err, struct ike_listing *l)
 
 	if (recovery_answered_by_none(r, err))
 		return;
-	if (!err && listing_conn(l, r->conn)) {
+	if (!err && there_now(r, l)) {
 		on_initiated(r, 0, NULL); /* it answered after all, only late */
 		return;
 	}
 	for (i = 0; !err && i < l->nsa; i++) {
-		if (l->sa[i].state != IKE_CONNECTING || !l->sa[i].initiator ||
-		    strcmp(l->sa[i].conn, r->conn))
+		if (!is_half_made(r, &l->sa[i]))
 			continue;
 		log_info("ending half-made IKE_SA %s[%u]", r->conn, l->sa[i].uniqueid);
 		r->polling = true;
@@ -118,7 +135,7 @@ static void on_half_made_timer(uv_timer_t *timer)
 	struct recovery *r = timer->data;
 
 	r->polling = true;
-	ike_list(r->d->ike, r->conn, false, on_half_made, r);
+	ike_list(r->d->ike, r->ike, false, on_half_made, r);
 }
 
 static void on_initiated(void *arg, int err, const char *errmsg)
@@ -139,7 +156,7 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 		}
 	} else {
 		r->initiated = true;
-		a = attempt_get(r->d, r->conn, "", r->grade);
+		a = attempt_get(r->d, r->peer, "", r->grade);
 		if (a)
 			a->brought_up = true;
 	}
@@ -150,7 +167,7 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 /* For recover_owed(): the peer is there, but makes no CHILD_SA on that IKE_SA. */
 static void note_refusal(struct recovery *r)
 {
-	struct attempt *a = attempt_find(r->d, r->conn, "", GRADE_LOST_WITH_DAEMON);
+	struct attempt *a = attempt_find(r->d, r->peer, "", GRADE_LOST_WITH_DAEMON);
 
 	if (a)
 		a->refused = r->has_ike && !r->initiated;
@@ -166,28 +183,31 @@ static void initiate_next(struct recovery *r)
 	if (r->cur >= r->nnames) {
 		recovery_slot_free(r);
 		note_refusal(r);
+		dynamic_unload(r);
 		if (r->initiated)
 			recovery_verify(r);
 		else
 			give_up_initiation(r);
 		return;
 	}
-	log_notice("%s: initiating CHILD_SA %s of %s", grade_name(r->grade), r->names[r->cur],
-		   r->conn);
+	log_notice("%s: initiating CHILD_SA %s of %s%s%s", grade_name(r->grade), r->names[r->cur],
+		   r->conn, r->copy ? " as a copy, " : "", r->copy ? r->ike : "");
 	r->polling = true;
-	ike_initiate(r->d->ike, r->conn, r->names[r->cur], r->d->conf->initiate_timeout_ms,
+	ike_initiate(r->d->ike, r->ike, r->names[r->cur], r->d->conf->initiate_timeout_ms,
 		     on_initiated, r);
 }
 
 static void stand_down(struct recovery *r, const char *why)
 {
-	struct attempt *a = attempt_get(r->d, r->conn, "", r->grade);
+	struct attempt *a = attempt_get(r->d, r->peer, "", r->grade);
 
 	log_info("standing down on %s: %s", r->conn, why);
 	if (a)
 		a->next_try = now_ms() + STAND_DOWN_MS;
 	r->done = true;
 	recovery_slot_free(r);
+	copy_free(r->copy);
+	r->copy = NULL;
 	look_soon(r->d, STAND_DOWN_MS);
 	recovery_free(r);
 }
@@ -195,15 +215,44 @@ static void stand_down(struct recovery *r, const char *why)
 /* All is up again that we took down. */
 static void settle_debt(struct recovery *r)
 {
-	struct attempt *a = attempt_find(r->d, r->conn, "", GRADE_LOST_WITH_DAEMON);
+	struct attempt *a = attempt_find(r->d, r->peer, "", GRADE_LOST_WITH_DAEMON);
 
 	if (a)
 		a->owed = false;
 }
 
+static void on_loaded(void *arg, int err, const char *errmsg)
+{
+	struct recovery *r = arg;
+
+	if (recovery_answered_by_none(r, err))
+		return;
+	if (!err) {
+		initiate_next(r);
+		return;
+	}
+	/* It may be loaded all the same, only the answer was late. */
+	dynamic_unload(r);
+	r->v.refused = true;
+	recovery_finish(r, OUTCOME_FAILED, errmsg ? errmsg : strerror(-err));
+}
+
+/* Children to initiate. Return: NULL, or why not. */
+static const char *find_names(struct recovery *r)
+{
+	hist_should_be_up(r->d->hist, r->conn, NULL, add_name, r);
+	if (r->grade == GRADE_NO_HISTORY)
+		add_new_names(r);
+	if (r->nnames)
+		return NULL;
+	settle_debt(r);
+	return "nothing that should be up is down";
+}
+
 static void on_look_again(void *arg, int err, struct ike_listing *l)
 {
 	struct recovery *r = arg;
+	const char *why = NULL;
 	size_t i;
 
 	if (recovery_answered_by_none(r, err))
@@ -212,23 +261,17 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 		stand_down(r, "the IKE daemon does not answer");
 		return;
 	}
-	if (!r->has_ike && listing_conn(l, r->conn)) {
-		stand_down(r, "an IKE_SA is there now");
-		return;
-	}
-	for (i = 0; i < l->nsa; i++) {
-		if (l->sa[i].state == IKE_CONNECTING && l->sa[i].initiator &&
-		    !strcmp(l->sa[i].conn, r->conn)) {
-			stand_down(r, "the IKE daemon is already at it");
-			return;
-		}
-	}
-	hist_should_be_up(r->d->hist, r->conn, NULL, add_name, r);
-	if (r->grade == GRADE_NO_HISTORY)
-		add_new_names(r);
-	if (!r->nnames) {
-		settle_debt(r);
-		stand_down(r, "nothing that should be up is down");
+	if (r->action == ACTION_COPY)
+		why = dynamic_begin(r);
+	if (!why && !r->has_ike && there_now(r, l))
+		why = "an IKE_SA is there now";
+	for (i = 0; !why && i < l->nsa; i++)
+		if (is_half_made(r, &l->sa[i]))
+			why = "the IKE daemon is already at it";
+	if (!why && !r->copy)
+		why = find_names(r);
+	if (why) {
+		stand_down(r, why);
 		return;
 	}
 	for (i = 0; i < r->nnames && strcmp(r->names[i], r->child); i++)
@@ -236,8 +279,11 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 	if (i == r->nnames)
 		snprintf(r->child, sizeof(r->child), "%s", r->names[0]);
 	r->v.started = now_ms();
-	attempt_begin(r->d, r->conn, r->child, r->grade);
-	initiate_next(r);
+	attempt_begin(r->d, r->peer, r->child, r->grade);
+	if (r->copy)
+		dynamic_load(r, on_loaded);
+	else
+		initiate_next(r);
 }
 
 static void on_delayed(uv_timer_t *timer)
@@ -245,7 +291,8 @@ static void on_delayed(uv_timer_t *timer)
 	struct recovery *r = timer->data;
 
 	r->polling = true;
-	ike_list(r->d->ike, r->conn, false, on_look_again, r);
+	/* The peer may have come by the original or by an earlier copy. */
+	ike_list(r->d->ike, r->action == ACTION_COPY ? NULL : r->ike, false, on_look_again, r);
 }
 
 void recovery_initiate(struct recovery *r)

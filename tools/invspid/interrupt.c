@@ -18,7 +18,7 @@
 
 static void owe(struct recovery *r)
 {
-	struct attempt *a = attempt_get(r->d, r->conn, "", GRADE_LOST_WITH_DAEMON);
+	struct attempt *a = attempt_get(r->d, r->peer, "", GRADE_LOST_WITH_DAEMON);
 
 	if (!a)
 		return;
@@ -101,7 +101,7 @@ const struct ike_sa *recovery_may_restart(struct invspid *d, const struct attemp
 
 	if (!a->refused || !sa || sa->task_child ||
 	    conf_own(d->conf, a->conn, OWN_DISRUPTIVE) != DISRUPTIVE_IKE ||
-	    now - attempt_disrupted_at(d, a->conn) < d->conf->limits.disruptive_ms ||
+	    now - attempt_disrupted_at(d, a->peer) < d->conf->limits.disruptive_ms ||
 	    !nothing_to_lose(d, sa, a->first_drop))
 		return NULL;
 	return sa;
@@ -112,11 +112,11 @@ const struct ike_sa *recovery_may_restart(struct invspid *d, const struct attemp
  */
 void recovery_interrupt(struct recovery *r)
 {
-	struct attempt *a = attempt_child_memory(r->d, r->conn, r->child, true);
+	struct attempt *a = attempt_child_memory(r->d, r->peer, r->child, true);
 
 	r->v.started = now_ms();
 	r->has_ike = r->action == ACTION_RECREATE;
-	attempt_begin(r->d, r->conn, r->child, r->grade);
+	attempt_begin(r->d, r->peer, r->child, r->grade);
 	if (a) {
 		a->disrupted_at = r->v.started;
 		a->recreated |= r->action == ACTION_RECREATE;

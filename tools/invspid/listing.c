@@ -24,7 +24,7 @@ struct place {
 
 struct listing_index {
 	struct chains spi, name; /* of children; their numbers are those of @place */
-	struct chains conn, source; /* of IKE_SAs */
+	struct chains conn, peer, source; /* of IKE_SAs */
 	struct place *place;
 };
 
@@ -60,9 +60,10 @@ static uint32_t hash_spi(uint32_t spi, uint8_t proto)
 	return mix(spi ^ (uint32_t)proto << 24);
 }
 
-static uint32_t hash_child(const char *conn, const char *child)
+/* A child, or a peer, of a connection. */
+static uint32_t hash_pair(const char *conn, const char *s)
 {
-	return hash_text(hash_text(0, conn), child);
+	return hash_text(hash_text(0, conn), s);
 }
 
 static uint32_t hash_addr(int family, const uint8_t *addr)
@@ -133,6 +134,7 @@ static void index_sa(struct listing_index *x, const struct ike_sa *sa, uint32_t 
 
 	if (sa_counts(sa)) {
 		chains_add(&x->conn, hash_text(0, sa->conn), nr);
+		chains_add(&x->peer, hash_pair(sa->conn, sa->remote_id), nr);
 		chains_add(&x->source, hash_addr(sa->remote.family, sa->remote.addr), nr);
 	}
 	while (k--) {
@@ -143,7 +145,7 @@ static void index_sa(struct listing_index *x, const struct ike_sa *sa, uint32_t 
 		x->place[*at].sa = nr;
 		x->place[*at].child = k;
 		chains_add(&x->spi, hash_spi(c->spi_in, c->proto), *at);
-		chains_add(&x->name, hash_child(sa->conn, c->name), *at);
+		chains_add(&x->name, hash_pair(sa->conn, c->name), *at);
 		++*at;
 	}
 }
@@ -157,7 +159,7 @@ int listing_index(struct ike_listing *l)
 	for (i = 0; i < l->nsa; i++)
 		n += l->sa[i].nchild;
 	x = malloc(sizeof(*x) + n * sizeof(*x->place) +
-		   2 * (chains_words(n) + chains_words(l->nsa)) * sizeof(*words));
+		   (2 * chains_words(n) + 3 * chains_words(l->nsa)) * sizeof(*words));
 	if (!x)
 		return -ENOMEM;
 	x->place = (struct place *)(x + 1);
@@ -165,6 +167,7 @@ int listing_index(struct ike_listing *l)
 	words = chains_cut(&x->spi, n, words);
 	words = chains_cut(&x->name, n, words);
 	words = chains_cut(&x->conn, l->nsa, words);
+	words = chains_cut(&x->peer, l->nsa, words);
 	chains_cut(&x->source, l->nsa, words);
 	/* A chain begins with what was added last: of two owners the first listed wins. */
 	for (i = l->nsa; i--;)
@@ -210,7 +213,7 @@ const struct ike_child *listing_child(const struct ike_listing *l, const char *c
 	const struct ike_child *c, *best = NULL;
 	uint32_t i;
 
-	for (i = x ? chains_first(&x->name, hash_child(conn, child)) : NONE; i != NONE;
+	for (i = x ? chains_first(&x->name, hash_pair(conn, child)) : NONE; i != NONE;
 	     i = x->name.next[i]) {
 		c = &l->sa[x->place[i].sa].child[x->place[i].child];
 		if (!strcmp(c->name, child) && !strcmp(l->sa[x->place[i].sa].conn, conn) &&
@@ -233,6 +236,22 @@ const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn)
 	     i = x->conn.next[i])
 		if (!strcmp(l->sa[i].conn, conn) && (!best || l->sa[i].uniqueid > best->uniqueid))
 			best = &l->sa[i];
+	return best;
+}
+
+const struct ike_sa *listing_peer(const struct ike_listing *l, const char *conn, const char *id)
+{
+	const struct listing_index *x = l ? l->index : NULL;
+	const struct ike_sa *sa, *best = NULL;
+	uint32_t i;
+
+	for (i = x ? chains_first(&x->peer, hash_pair(conn, id)) : NONE; i != NONE;
+	     i = x->peer.next[i]) {
+		sa = &l->sa[i];
+		if (!strcmp(sa->conn, conn) && !strcmp(sa->remote_id, id) &&
+		    (!best || sa->uniqueid > best->uniqueid))
+			best = sa;
+	}
 	return best;
 }
 

@@ -25,6 +25,8 @@ const struct ike_child *listing_spi(const struct ike_listing *l, uint32_t spi, u
 const struct ike_child *listing_child(const struct ike_listing *l, const char *conn,
 				      const char *child);
 const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn);
+/* The newest one of a connection with that peer, by its identity. */
+const struct ike_sa *listing_peer(const struct ike_listing *l, const char *conn, const char *id);
 const struct ike_sa *listing_source(const struct ike_listing *l, const struct invspi_flow *f);
 /* The next one after @sa, in any order; the first one if that is NULL. */
 const struct ike_sa *listing_source_next(const struct ike_listing *l, const struct invspi_flow *f,

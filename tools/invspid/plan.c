@@ -19,7 +19,7 @@ struct wish {
 static int by_peer(const void *pa, const void *pb)
 {
 	const struct wish *a = pa, *b = pb;
-	int ret = strcmp(a->t->conn, b->t->conn);
+	int ret = strcmp(a->t->peer, b->t->peer);
 
 	if (ret)
 		return ret;
@@ -40,13 +40,13 @@ static int by_turn(const void *pa, const void *pb)
 	return a->last < b->last ? -1 : a->last > b->last;
 }
 
-static int64_t last_turn(const struct invspid *d, const char *conn)
+static int64_t last_turn(const struct invspid *d, const char *peer)
 {
 	const struct attempt *a;
 	int64_t last = LONG_AGO;
 
 	for (a = d->attempts; a; a = a->next)
-		if (a->begun_at > last && !strcmp(a->conn, conn))
+		if (a->begun_at > last && !strcmp(a->peer, peer))
 			last = a->begun_at;
 	return last;
 }
@@ -76,12 +76,12 @@ void plan(struct invspid *d, struct tracked **t, size_t n, int64_t now, int64_t 
 			continue;
 		wish[m].t = t[i];
 		wish[m].uncertain = is_uncertain(t[i]->dec.grade);
-		wish[m++].last = last_turn(d, t[i]->conn);
+		wish[m++].last = last_turn(d, t[i]->peer);
 	}
 	if (m > 1)
 		qsort(wish, m, sizeof(*wish), by_peer);
 	for (i = 1; i < m; i++)
-		if (!strcmp(wish[i].t->conn, wish[i - 1].t->conn))
+		if (!strcmp(wish[i].t->peer, wish[i - 1].t->peer))
 			wish[i].nth = wish[i - 1].nth + 1;
 	if (m > 1)
 		qsort(wish, m, sizeof(*wish), by_turn);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "copy.h"
 #include "daemon.h"
 #include "fmt.h"
 #include "log.h"
@@ -28,12 +29,12 @@
 
 /* ---- state for decide() ---- */
 
-static bool is_busy(const struct invspid *d, const char *conn, const char *child, enum grade grade)
+static bool is_busy(const struct invspid *d, const char *peer, const char *child, enum grade grade)
 {
 	const struct recovery *r;
 
 	for (r = d->recoveries; r; r = r->next) {
-		if (!r->slot || strcmp(r->conn, conn))
+		if (!r->slot || strcmp(r->peer, peer))
 			continue;
 		if (r->action != ACTION_REKEY || grade != GRADE_LOST_IN_KERNEL ||
 		    !strcmp(r->child, child))
@@ -48,19 +49,19 @@ static bool is_busy(const struct invspid *d, const char *conn, const char *child
 void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
 		   struct decide_state *st)
 {
-	const struct attempt *a = attempt_find(d, t->conn, attempt_child(t->child, grade), grade);
+	const struct attempt *a = attempt_find(d, t->peer, attempt_child(t->child, grade), grade);
 
 	memset(st, 0, sizeof(*st));
 	st->next_try = a ? a->next_try : LONG_AGO;
 	st->attempts = a ? a->attempts : 0;
 	st->gave_up_at = a ? a->gave_up_at : LONG_AGO;
-	st->peer_busy = is_busy(d, t->conn, t->child, grade);
+	st->peer_busy = is_busy(d, t->peer, t->child, grade);
 	st->in_flight = d->in_flight;
 	st->slots = d->slots;
 	st->uncertain_in_flight = d->uncertain_in_flight;
-	st->uncertain_at = attempt_uncertain_at(d, t->conn);
+	st->uncertain_at = attempt_uncertain_at(d, t->peer);
 	st->uncertain_spent = !plan_uncertain(d, now_ms(), false);
-	st->disrupted_at = attempt_disrupted_at(d, t->conn);
+	st->disrupted_at = attempt_disrupted_at(d, t->peer);
 	st->stopped = d->stopped;
 }
 
@@ -74,6 +75,7 @@ static void on_closed(uv_handle_t *handle)
 	for (i = 0; i < r->nnames; i++)
 		free(r->names[i]);
 	free(r->names);
+	copy_free(r->copy);
 	free(r);
 }
 
@@ -164,7 +166,7 @@ void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 	r->done = true;
 	recovery_slot_free(r);
 	d->count.outcomes[outcome]++;
-	attempt_end(d, r->conn, r->child, r->grade, outcome);
+	attempt_end(d, r->peer, r->child, r->grade, outcome);
 	ha.src.family = r->flow.family;
 	memcpy(ha.src.addr, r->flow.src.b, sizeof(ha.src.addr));
 	hist_action(d->hist, &ha);
@@ -239,7 +241,7 @@ static bool see_refusal(struct recovery *r, const struct ike_listing *l)
 
 static void completed(struct recovery *r)
 {
-	struct attempt *a = attempt_child_memory(r->d, r->conn, r->child, true);
+	struct attempt *a = attempt_child_memory(r->d, r->peer, r->child, true);
 
 	recovery_slot_free(r);
 	if (!a || r->action != ACTION_REKEY)
@@ -270,7 +272,7 @@ static void see_new_sa(struct recovery *r, struct ike_listing *l)
 
 static void refused(struct recovery *r)
 {
-	struct attempt *a = attempt_child_memory(r->d, r->conn, r->child, true);
+	struct attempt *a = attempt_child_memory(r->d, r->peer, r->child, true);
 
 	if (a) {
 		a->refused = true;
@@ -314,7 +316,7 @@ static void on_poll(uv_timer_t *timer)
 	struct recovery *r = timer->data;
 
 	r->polling = true;
-	ike_list(r->d->ike, r->conn, false, on_poll_list, r);
+	ike_list(r->d->ike, r->ike, false, on_poll_list, r);
 }
 
 void recovery_verify(struct recovery *r)
@@ -343,10 +345,10 @@ static void on_rekeyed(void *arg, int err, const char *errmsg)
 
 static void rekey(struct recovery *r)
 {
-	struct attempt *a = attempt_child_memory(r->d, r->conn, r->child, true);
+	struct attempt *a = attempt_child_memory(r->d, r->peer, r->child, true);
 
 	r->v.started = now_ms();
-	attempt_begin(r->d, r->conn, r->child, r->grade);
+	attempt_begin(r->d, r->peer, r->child, r->grade);
 	if (a)
 		a->g1_since = r->v.started;
 	log_notice("%s: rekeying CHILD_SA %s{%u} of %s: %s 0x%08" PRIx32 " is gone%s",
@@ -360,20 +362,23 @@ static void rekey(struct recovery *r)
 /* ---- begin and end ---- */
 
 static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow,
-				     const char *conn, const char *child, int64_t first_drop,
+				     const char *peer, const char *child, int64_t first_drop,
 				     enum grade grade, enum action action)
 {
+	int len = (int)strcspn(peer, PEER_SEPARATOR);
 	struct recovery *r = calloc(1, sizeof(*r));
 
 	if (!r) {
-		log_err("out of memory: %s not recovered, trying again", conn);
+		log_err("out of memory: %.*s not recovered, trying again", len, peer);
 		return NULL;
 	}
 	r->d = d;
 	r->grade = grade;
 	r->action = action;
 	r->flow = *flow;
-	snprintf(r->conn, sizeof(r->conn), "%s", conn);
+	snprintf(r->peer, sizeof(r->peer), "%s", peer);
+	snprintf(r->conn, sizeof(r->conn), "%.*s", len, peer);
+	memcpy(r->ike, r->conn, sizeof(r->conn));
 	snprintf(r->child, sizeof(r->child), "%s", child);
 	r->first_drop = first_drop;
 	r->verdict = now_ms();
@@ -385,6 +390,17 @@ static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow
 	d->recoveries = r;
 	slot_take(r);
 	return r;
+}
+
+/* What the daemon calls its IKE_SA: a copy made it, perhaps. */
+static void name_ike(struct recovery *r)
+{
+	const struct ike_listing *l = r->d->listing[LISTING_LAST];
+	size_t i;
+
+	for (i = 0; r->ike_id && l && i < l->nsa; i++)
+		if (l->sa[i].uniqueid == r->ike_id)
+			snprintf(r->ike, sizeof(r->ike), "%s", l->sa[i].name);
 }
 
 /**
@@ -400,13 +416,14 @@ void recover_start(struct invspid *d, const struct tracked *t)
 	/* Drops from before the loss were of another kind. */
 	if (t->ev.lost_at > first && t->ev.lost_at <= now_ms())
 		first = t->ev.lost_at;
-	r = recovery_new(d, &t->flow, t->conn, t->child, first, t->dec.grade, t->dec.action);
+	r = recovery_new(d, &t->flow, t->peer, t->child, first, t->dec.grade, t->dec.action);
 	if (!r)
 		return;
 	if (is_uncertain(r->grade))
 		plan_uncertain(d, r->verdict, true);
 	r->old_id = t->child_id;
 	r->ike_id = t->ike_id;
+	name_ike(r);
 	r->has_ike = t->ev.ike_sa == PRESENCE_THERE;
 	r->v.no_flow = !t->flow.packets;
 	if (r->v.no_flow)
@@ -422,9 +439,10 @@ void recover_start(struct invspid *d, const struct tracked *t)
 		return;
 	}
 	r->old_id = 0;
-	a = attempt_get(d, r->conn, "", r->grade);
+	a = attempt_get(d, r->peer, "", r->grade);
 	if (a && !r->has_ike) {
 		a->unlisted_since = r->verdict;
+		a->copied = r->action == ACTION_COPY;
 		a->cause = r->flow;
 		a->first_drop = r->first_drop;
 		memcpy(a->cause_child, r->child, sizeof(a->cause_child));
@@ -445,7 +463,7 @@ void recover_owed(struct invspid *d, int64_t now, int64_t *next)
 	for (a = d->attempts; a; a = a->next) {
 		if (!a->owed || d->stopped || !d->ike || ike_state(d->ike) != DAEMON_READY ||
 		    a->gave_up_at != LONG_AGO || settings_held(d->settings, a->conn) ||
-		    is_busy(d, a->conn, "", a->grade))
+		    is_busy(d, a->peer, "", a->grade))
 			continue;
 		if (a->next_try > now) {
 			if (a->next_try - now < *next)
@@ -453,7 +471,7 @@ void recover_owed(struct invspid *d, int64_t now, int64_t *next)
 			continue;
 		}
 		sa = recovery_may_restart(d, a, now);
-		r = recovery_new(d, &a->cause, a->conn, a->cause_child, a->first_drop, a->grade,
+		r = recovery_new(d, &a->cause, a->peer, a->cause_child, a->first_drop, a->grade,
 				 sa ? ACTION_RESTART : ACTION_INITIATE);
 		if (!r)
 			return;
@@ -482,7 +500,7 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 		next = r->next;
 		if (r->done)
 			continue;
-		a = attempt_find(d, r->conn, attempt_child(r->child, r->grade), r->grade);
+		a = attempt_find(d, r->peer, attempt_child(r->child, r->grade), r->grade);
 		if (a) {
 			if (a->attempts)
 				a->attempts--;
@@ -491,6 +509,8 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 		log_info("%s of %s: broken off, the IKE daemon is gone", action_name(r->action),
 			 r->conn);
 		r->done = true;
+		copy_free(r->copy); /* gone with the daemon, or swept when it answers again */
+		r->copy = NULL;
 		recovery_slot_free(r);
 		uv_timer_stop(&r->timer);
 		if (!r->polling)
@@ -498,25 +518,6 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 	}
 	for (a = d->attempts; in_order && a; a = a->next)
 		a->unlisted_since = 0;
-}
-
-/**
- * recover_listed() - the history has taken in a listing
- *
- * From now on it knows the SPIs that the peer sends to.
- */
-void recover_listed(struct invspid *d, const struct ike_listing *l)
-{
-	const struct ike_sa *sa;
-	struct attempt *a;
-	size_t i;
-
-	for (a = d->attempts; a; a = a->next) {
-		sa = a->unlisted_since ? listing_conn(l, a->conn) : NULL;
-		for (i = 0; sa && i < sa->nchild; i++)
-			if (sa->child[i].state == CHILD_INSTALLED)
-				a->unlisted_since = 0;
-	}
 }
 
 /**
@@ -533,7 +534,7 @@ void recover_resume(struct invspid *d)
 	struct attempt *a;
 
 	for (a = d->attempts; a; a = a->next) {
-		if (!a->unlisted_since || is_busy(d, a->conn, "", a->grade))
+		if (!a->unlisted_since || is_busy(d, a->peer, "", a->grade))
 			continue;
 		if (now - a->unlisted_since > RESUME_MS || d->stopped ||
 		    a->gave_up_at != LONG_AGO || settings_held(d->settings, a->conn) ||
@@ -542,8 +543,8 @@ void recover_resume(struct invspid *d)
 			a->unlisted_since = 0;
 			continue;
 		}
-		r = recovery_new(d, &a->cause, a->conn, a->cause_child, a->first_drop, a->grade,
-				 ACTION_INITIATE);
+		r = recovery_new(d, &a->cause, a->peer, a->cause_child, a->first_drop, a->grade,
+				 a->copied ? ACTION_COPY : ACTION_INITIATE);
 		if (!r)
 			return;
 		log_notice("%s of %s: taken up again, the IKE daemon is back",

@@ -8,6 +8,9 @@
 /**
  * struct recovery - one action under way
  * @flow: the flow that caused it
+ * @peer: see peer_key()
+ * @ike: what the daemon calls the connection: @conn or a copy of it
+ * @copy: that copy while it is, or may be, loaded
  * @child: child that it is about; with G2, the one that is verified
  * @old_id: unique id of the CHILD_SA that is rekeyed or terminated, 0 with G2
  * @ike_id: unique id of its IKE_SA
@@ -23,7 +26,8 @@ struct recovery {
 	struct invspid *d;
 	uv_timer_t timer;
 	struct invspi_flow flow;
-	char conn[NAME_LEN], child[NAME_LEN];
+	char conn[NAME_LEN], peer[PEER_LEN], child[NAME_LEN], ike[NAME_LEN + 32];
+	struct copy *copy;
 	enum grade grade;
 	enum action action;
 	uint32_t old_id, ike_id;
@@ -53,6 +57,12 @@ void recovery_free(struct recovery *r);
 void recovery_initiate(struct recovery *r);
 bool recovery_add_name(struct recovery *r, const char *child);
 void recovery_initiate_names(struct recovery *r);
+
+/* dynamic.c: D, a copy of the connection for G2 to initiate */
+const struct ike_sa *dynamic_ike_sa(const struct recovery *r, const struct ike_listing *l);
+const char *dynamic_begin(struct recovery *r);
+void dynamic_load(struct recovery *r, ike_done_cb cb);
+void dynamic_unload(struct recovery *r);
 
 /* interrupt.c: I1 to I3 */
 void recovery_interrupt(struct recovery *r);

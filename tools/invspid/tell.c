@@ -23,10 +23,25 @@ static bool tell_allowed(struct invspid *d, int64_t now)
 	return true;
 }
 
+/**
+ * copy_lacks() - what keeps a copy of the flow's connection from being made
+ *
+ * Return: false if it is not that.
+ */
+bool copy_lacks(struct invspid *d, const struct tracked *t, char *why, size_t size)
+{
+	const struct evidence *ev = &t->ev;
+
+	return t->dec.grade == GRADE_LOST_WITH_DAEMON && t->dec.action == ACTION_REPORT &&
+	       ev->conn_dynamic && ev->copy_allowed && ev->peer_recent && !ev->copy_known &&
+	       !dynamic_check(d, t->flow.spi, t->flow.proto, why, size);
+}
+
 /* The other side of what is misdirected, and what would help. */
-static void tell_more(const struct tracked *t, char *buf, size_t size)
+static void tell_more(struct invspid *d, const struct tracked *t, char *buf, size_t size)
 {
 	const struct xfrm_sa *sa = &t->elsewhere;
+	char why[160];
 
 	buf[0] = '\0';
 	if (t->dec.grade == GRADE_MISDIRECTED)
@@ -34,6 +49,8 @@ static void tell_more(const struct tracked *t, char *buf, size_t size)
 			 "; the SA: to %s, mark 0x%x/0x%x, if_id %u; the packet: mark 0x%x",
 			 show_addr(sa->dst.family, sa->dst.addr), sa->mark, sa->mark_mask,
 			 sa->if_id, t->flow.mark);
+	else if (copy_lacks(d, t, why, sizeof(why)))
+		snprintf(buf, size, "; not known: %s", why);
 	else if (t->dec.action == ACTION_ADVISE)
 		snprintf(buf, size, "; by hand: `swanctl --initiate --ike %s --child NAME'",
 			 t->conn);
@@ -53,7 +70,7 @@ void look_tell(struct invspid *d, struct tracked *t, int64_t now)
 	if (!t->relevant || !tell_allowed(d, now))
 		return;
 	snprintf(src, sizeof(src), "%s", show_addr(f->family, f->src.b));
-	tell_more(t, more, sizeof(more));
+	tell_more(d, t, more, sizeof(more));
 	log_msg(a->action == ACTION_WAIT || a->action == ACTION_NONE ? LOG_INFO : LOG_NOTICE,
 		"flow %s -> %s spi 0x%08" PRIx32 "%s%s%s%s%s: %s: %s (%s)%s%s%s", src,
 		show_addr(f->family, f->dst.b), f->spi, t->conn[0] ? " of " : "", t->conn,

@@ -183,6 +183,7 @@ installed()
 config_any()
 {
 	LAB_CONN_A='remote_addrs = %any'
+	LAB_HELPER_A='dynamic = yes'
 	LAB_INITIATOR=B
 }
 

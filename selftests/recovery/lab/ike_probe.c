@@ -92,8 +92,10 @@ static void on_child_rekey(void *arg, const char *conn, const char *child, uint3
 	       proto);
 }
 
-static void on_ike_updown(void *arg, const char *conn, uint32_t ike_id, bool up)
+static void on_ike_updown(void *arg, const char *conn, const char *remote_id, uint32_t ike_id,
+			  bool up)
 {
+	(void)remote_id;
 	(void)arg;
 	stamp();
 	printf("ike-%s %s %" PRIu32 "\n", up ? "up" : "down", conn, ike_id);
