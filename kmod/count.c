@@ -76,17 +76,19 @@ static void invspi_flow_add(struct invspi_set *set, u32 i, const struct invspi_p
  * another key: a collision, or its flow went away just now.
  */
 static bool invspi_flow_count(struct invspi_table *tb, struct invspi_percpu *pc,
-			      struct invspi_set *set, u32 i, struct invspi_pkt *pkt, u64 now,
-			      u32 *todo)
+			      struct invspi_set *set, u32 i, struct invspi_pkt *pkt, u32 *todo)
 {
 	struct invspi_cold *cold = &set->cold[i];
 	struct invspi_hot *hot = &set->hot[i];
+	u64 now;
 
 	spin_lock(&hot->lock);
 	if (unlikely(!invspi_key_equal(&cold->key, &pkt->key))) {
 		spin_unlock(&hot->lock);
 		return false;
 	}
+	/* Under the lock: it must not lie before what another CPU has noted. */
+	now = get_jiffies_64();
 	invspi_flow_add(set, i, pkt, now);
 	*todo = 0;
 	if ((cold->key.flags & INVSPI_FLOW_USUAL_MASK) != INVSPI_FLOW_USUAL)
@@ -103,14 +105,12 @@ static bool invspi_flow_count(struct invspi_table *tb, struct invspi_percpu *pc,
 
 /* Count a packet in its flow, if the set has it. */
 static bool invspi_set_count(struct invspi_table *tb, struct invspi_percpu *pc,
-			     struct invspi_set *set, u32 tag, struct invspi_pkt *pkt, u64 now,
-			     u32 *todo)
+			     struct invspi_set *set, u32 tag, struct invspi_pkt *pkt, u32 *todo)
 {
 	u32 i;
 
 	for (i = 0; i < INVSPI_SET_FLOWS; i++)
-		if (READ_ONCE(set->tag[i]) == tag &&
-		    invspi_flow_count(tb, pc, set, i, pkt, now, todo))
+		if (READ_ONCE(set->tag[i]) == tag && invspi_flow_count(tb, pc, set, i, pkt, todo))
 			return true;
 	return false;
 }
@@ -245,13 +245,15 @@ static u32 invspi_set_insert(struct invspi_table *tb, struct invspi_percpu *pc,
  */
 static u32 invspi_set_admit(struct invspi_table *tb, struct invspi_percpu *pc,
 			    struct invspi_set *set, u32 seen, bool lucky, struct invspi_pkt *pkt,
-			    u32 tag, u64 now)
+			    u32 tag)
 {
 	u32 todo = INVSPI_TODO_UNTRACKED, i;
+	u64 now;
 
 	spin_lock(&set->lock);
+	now = get_jiffies_64(); /* as in invspi_flow_count() */
 	if (unlikely(set->inserted != seen)) {
-		if (invspi_set_count(tb, pc, set, tag, pkt, now, &todo))
+		if (invspi_set_count(tb, pc, set, tag, pkt, &todo))
 			goto unlock;
 		lucky = false; /* then the lottery has not been asked, or for another place */
 	}
@@ -325,7 +327,6 @@ u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt, u32 hash
 	struct invspi_percpu *pc = this_cpu_ptr(tb->pcpu);
 	u32 tag = invspi_hash_tag(hash), todo;
 	struct invspi_set *set = missed;
-	u64 now = get_jiffies_64();
 
 	invspi_stat_inc(pc, &pc->packets[pkt->reason][pkt->key.kind & INVSPI_KIND_IPV6]);
 
@@ -338,10 +339,10 @@ u32 invspi_table_count(struct invspi_table *tb, struct invspi_pkt *pkt, u32 hash
 	if (!missed) {
 		/* pairs with invspi_set_insert() */
 		seen = smp_load_acquire(&set->inserted);
-		if (invspi_set_count(tb, pc, set, tag, pkt, now, &todo))
+		if (invspi_set_count(tb, pc, set, tag, pkt, &todo))
 			return todo;
 	}
-	todo = invspi_set_admit(tb, pc, set, seen, missed, pkt, tag, now);
+	todo = invspi_set_admit(tb, pc, set, seen, missed, pkt, tag);
 	if (todo != INVSPI_TODO_UNTRACKED)
 		return todo;
 
