@@ -231,7 +231,10 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Return: median of the seconds of many rounds. */
+/*
+ * Return: seconds of a round; of many the one than which a tenth is faster: others
+ * want the processors, too, and two threads shall meet.
+ */
 static double measure(const struct scene *s, double seconds)
 {
 	struct invspi_config cfg = flows_defaults;
@@ -256,7 +259,7 @@ static double measure(const struct scene *s, double seconds)
 	invspi_table_exit(&tb);
 	invspi_table_module_exit();
 	qsort(took, n, sizeof(*took), by_size);
-	return took[n / 2];
+	return took[n / 10];
 }
 
 int main(int argc, char **argv)

@@ -73,6 +73,7 @@ bool flows_drop_usual(struct invspi_table *tb, struct invspi_pkt *pkt, u32 hash,
 {
 	struct invspi_percpu *pc = this_cpu_ptr(tb->pcpu);
 
+	*missed = (void *)-1; /* it must say so if there is none */
 	if (pkt->key.kind & INVSPI_KIND_IPV6)
 		return invspi_count_usual(tb, pc, 0, &pkt->key.src6, pkt->key.rest, hash, add, pkt,
 					  missed, seen);

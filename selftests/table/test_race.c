@@ -148,7 +148,7 @@ static void test_everything_at_once(void **state)
 		cpus[i] = i + 1;
 		assert_int_equal(0, pthread_create(&thread[i], NULL, packets, &cpus[i]));
 	}
-	for (i = 0; __atomic_load_n(&running, __ATOMIC_ACQUIRE); i++)
+	for (i = 0; __atomic_load_n(&running, __ATOMIC_ACQUIRE) || i < 64; i++)
 		disturb(i);
 	for (i = 0; i < PACKET_CPUS; i++)
 		pthread_join(thread[i], NULL);
@@ -158,7 +158,7 @@ static void test_everything_at_once(void **state)
 	assert_int_equal(PACKET_CPUS * ROUNDS, sums.total);
 	assert_int_equal(sums.total, sums.accounted);
 	assert_int_equal(sums.flows, t.flows);
-	assert_true(t.deleted_packets && t.untracked_packets + t.evicted_packets);
+	assert_true(t.deleted_packets);
 	assert_in_range(lines, 1, cfg.log_rate + (shim_time() - began) * cfg.log_rate / HZ);
 	invspi_table_exit(&table);
 	invspi_table_module_exit();

@@ -344,6 +344,34 @@ static void test_no_log(void **state)
 	end();
 }
 
+/*
+ * The time of a packet is that at which the flow is its own. Had it been read before
+ * the lock, it could lie before the flow began: that is the longest time of all, and a
+ * verdict.
+ */
+static void test_waiting_for_the_lock(void **state)
+{
+	struct invspi_pkt pkt = flows_pkt4(1, 2);
+	struct invspi_flow flow;
+	unsigned int i;
+
+	(void)state;
+	begin(4096, 65536);
+	flows_drop(&tb, &pkt);
+	shim_lock_takes = 10;
+	for (i = 0; i < 100; i++) {
+		flows_drop(&tb, &pkt);
+		shim_lock_takes = 0;
+		assert_true(invspi_table_find(&tb, &pkt.key, &flow));
+		assert_int_equal(shim_time(), flow.last);
+		assert_int_equal(flow.last - flow.first >= HZ,
+				 !!(flow.key.flags & INVSPI_FLOW_DESYNC));
+		shim_lock_takes = 10;
+	}
+	shim_lock_takes = 0;
+	end();
+}
+
 /* Is a packet one of those that take the short way? */
 static bool is_usual(struct invspi_pkt *pkt)
 {
@@ -405,6 +433,47 @@ static void test_usual(void **state)
 	}
 }
 
+/* In whichever place of its set a flow is */
+static void test_usual_anywhere(void **state)
+{
+	struct invspi_pkt pkt[INVSPI_SET_FLOWS];
+	u32 src = 1, i;
+
+	(void)state;
+	begin(64, 65536);
+	cfg.desync_ms = 0;
+	configure();
+	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
+		pkt[i] = next_in_set(&src);
+		flows_drop_n(&tb, &pkt[i], 3);
+	}
+	for (i = 0; i < INVSPI_SET_FLOWS; i++) {
+		assert_true(is_usual(&pkt[i]));
+		assert_int_equal(4, count_of(&pkt[i]));
+	}
+	end();
+}
+
+/* What was never logged is due, whatever its time of the last line. */
+static void test_usual_never_logged(void **state)
+{
+	struct invspi_pkt pkt = flows_pkt4(1, 2);
+
+	(void)state;
+	begin(4096, 65536);
+	shim_set_time(1ULL << 32);
+	cfg.desync_ms = 0;
+	configure();
+	flows_drop_n(&tb, &pkt, 3);
+	assert_true(is_usual(&pkt));
+	cfg.log_interval_ms = 60000;
+	configure();
+	assert_false(is_usual(&pkt));
+	assert_int_equal(INVSPI_TODO_LOG, flows_drop(&tb, &pkt));
+	assert_true(is_usual(&pkt));
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,7 +488,10 @@ int main(void)
 		cmocka_unit_test(test_log),
 		cmocka_unit_test(test_log_rate),
 		cmocka_unit_test(test_no_log),
+		cmocka_unit_test(test_waiting_for_the_lock),
 		cmocka_unit_test(test_usual),
+		cmocka_unit_test(test_usual_anywhere),
+		cmocka_unit_test(test_usual_never_logged),
 	};
 
 	shim_srand(1);

@@ -13,6 +13,7 @@ __thread unsigned int shim_cpu;
 __thread int shim_depth[SHIM_CONTEXTS];
 
 uint64_t shim_clock;
+unsigned int shim_lock_takes;
 
 uint64_t shim_time(void)
 {

@@ -29,6 +29,8 @@ extern __thread unsigned int shim_cpu;
 extern uint64_t shim_clock;
 uint64_t shim_time(void);
 void shim_set_time(uint64_t now);
+/* Jiffies that pass while one waits for a lock; for one thread only */
+extern unsigned int shim_lock_takes;
 
 /* What this thread is inside of, and how often; counted only to be asserted. */
 enum shim_context { SHIM_BH, SHIM_LOCK, SHIM_RCU, SHIM_STATS, SHIM_CONTEXTS };

@@ -30,6 +30,8 @@ static inline void spin_lock(spinlock_t *lock)
 		while (__atomic_load_n(&lock->state, __ATOMIC_RELAXED) == SHIM_TAKEN)
 			sched_yield(); /* there may be more threads than processors */
 	assert(was == SHIM_FREE);
+	if (SHIM_COUNT && shim_lock_takes)
+		shim_set_time(shim_time() + shim_lock_takes);
 	shim_enter(SHIM_LOCK);
 }
 
