@@ -11,11 +11,12 @@ cd "$(dirname "$0")" || exit 1
 # begin - the helper of A as it is to be, with these lines in its configuration
 begin()
 {
-	printf '%s\n' "$@" >"$LAB/A/invspid.conf"
+	LAB_HELPER_A=$(printf '%s\n' "$@")
 	said_mark=$(log_mark A invspid)
 	stamp
 	from=$now_us
-	helper_start A -c "$LAB/A/invspid.conf"
+	helper_start A
+	LAB_HELPER_A=
 	helper_ready A
 	wait_until 15 0.1 helper_settled || fail "invspid is not ready: $waited"
 }
