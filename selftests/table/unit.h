@@ -101,14 +101,19 @@ static inline u8 flags_of(const struct invspi_pkt *pkt)
 }
 
 /* As if this CPU had counted @n more */
-#define add_to(counter, n)                                              \
-	do {                                                            \
-		local_bh_disable();                                     \
-		u64_stats_update_begin(&this_cpu_ptr(tb.pcpu)->syncp);  \
-		invspi_stat_change(&this_cpu_ptr(tb.pcpu)->counter, n); \
-		u64_stats_update_end(&this_cpu_ptr(tb.pcpu)->syncp);    \
-		local_bh_enable();                                      \
-	} while (0)
+static inline void add_at(size_t offset, u64 n)
+{
+	struct invspi_percpu *pc;
+
+	local_bh_disable();
+	pc = this_cpu_ptr(tb.pcpu);
+	u64_stats_update_begin(&pc->syncp);
+	invspi_stat_change((void *)pc + offset, n);
+	u64_stats_update_end(&pc->syncp);
+	local_bh_enable();
+}
+
+#define add_to(counter, n) add_at(offsetof(struct invspi_percpu, counter), n)
 
 /* The next packet, from *@src on, that falls into set 0; all with other tags */
 static inline struct invspi_pkt next_in_set(u32 *src)
