@@ -75,6 +75,28 @@ hangs()
 	expect_match "reason" "took longer than 2 s" "$out"
 }
 
+# is_splat LINE
+is_splat()
+{
+	grep -qE -f vm/splats <<<"$1"
+}
+
+complaints()
+{
+	local l
+
+	for l in "general protection fault, probably for non-canonical address" \
+		"general protection fault: 0000 [#1] SMP" "WARNING: CPU: 0 PID: 1" \
+		"BUG: unable to handle page fault" "refcount_t: underflow"; do
+		is_splat "[   12.3] $l" || fail "not a complaint: $l"
+	done
+	# programs that crash are not the kernel's fault
+	for l in "traps: x[1] general protection fault ip:7f sp:7f error:0 in libc.so.6" \
+		"x[1]: segfault at 0 ip 00 sp 00 error 6" "traps: x[1] trap divide error ip:55 sp:7f"; do
+		! is_splat "[   12.3] $l" || fail "a complaint: $l"
+	done
+}
+
 # The kernel's log as ever, and behind it a complaint that nobody wrote there.
 splat()
 {
@@ -137,5 +159,6 @@ ktap_main \
 	"one whose exit status is not what its results say" status_lies \
 	"one that hangs" hangs \
 	"one during which the kernel complains" splat \
+	"what is a complaint of the kernel" complaints \
 	"wrong usage" wrong_usage \
 	"the expectations of ktap.sh" ktap
