@@ -10,6 +10,7 @@ LAB_INTERVAL_MS=${LAB_INTERVAL_MS:-200}
 . lab/lab.sh
 . lab/judge.sh
 . lab/configs.sh
+. lab/many.sh
 . lab/matrix.sh
 
 REKEYS=${REKEYS:-10000}

@@ -9,6 +9,7 @@ LAB_ONE_WAY=1
 . lab/lab.sh
 . lab/judge.sh
 . lab/configs.sh
+. lab/many.sh
 TRIALS=${TRIALS:-1}
 . lab/matrix.sh
 

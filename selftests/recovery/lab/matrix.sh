@@ -74,7 +74,7 @@ helpers_said()
 rungs_now()
 {
 	helpers_said . | sed -n 's/.*: rekeying CHILD_SA .*/G1/p
-		s/.*: initiating CHILD_SA .* as a copy.*/D/p
+		s/.*: initiating CHILD_SA .* invspid-.*/D/p
 		s/.*: initiating CHILD_SA .*/G2/p' | sort -u | paste -sd+
 }
 
