@@ -144,6 +144,7 @@ struct counters {
  * @strange: by source, how many flows nobody knows; of the last look, and of this one
  * @listing: see LISTING_*
  * @task: since when an IKE_SA is seen with a task, by unique id
+ * @removed_at: when an SA left the kernel that is not known to have ended
  * @lost_at: when the IKE daemon's socket broke, 0 if it is there or known dead
  * @ike_since: when this instance of the IKE daemon was first seen
  * @stopped: text of the alert that stopped all actions, or NULL
@@ -176,6 +177,7 @@ struct invspid {
 	uv_signal_t sighup, sigterm, sigint;
 	struct look *look;
 	bool want_listing;
+	int64_t removed_at;
 	int64_t lost_at;
 	uv_timer_t lost_timer;
 	struct tracked *flow, *lost;

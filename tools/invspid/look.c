@@ -23,6 +23,8 @@
 #define IDLE_SHARE 1000 /* idle looks take a thousandth of a CPU ... */
 #define IDLE_MAX_MS 600000 /* ... but are never further apart */
 #define LOOK_GROWING_MS 1000 /* while a flow of ours grows */
+#define LOOK_REMOVED_MS 500 /* after an SA left the kernel, for so long: */
+#define REMOVED_MS 3000
 #define FLOWS_MAX 65536 /* flows_max_all's default: more can't be there */
 #define MASS_LOSS_MIN 4
 
@@ -427,6 +429,10 @@ static void look_decide(struct invspid *d)
 	}
 	plan_slots(d);
 	plan(d, due, n, now, &next);
+	if (now - d->removed_at < REMOVED_MS && next > LOOK_REMOVED_MS) {
+		d->want_listing = true;
+		next = LOOK_REMOVED_MS;
+	}
 	free(due);
 	d->look->cost_us += cpu_us() - begun;
 	look_end(d, next);

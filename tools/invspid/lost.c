@@ -122,14 +122,21 @@ void lost_clear(struct invspid *d)
 	d->nlost = 0;
 }
 
-/* An SA that the daemon listed when it was last asked: look at once. */
+/*
+ * Look at once, unless it is known to have ended in order. A listing may lack it,
+ * since it is new or a thread of the daemon held its IKE_SA: ask for some more.
+ */
 void lost_on_removed(void *arg, const struct xfrm_sa *sa, enum xfrm_gone how)
 {
 	struct invspid *d = arg;
+	struct hist_sa h;
 
-	if (how == XFRM_GONE_EXPIRED ||
-	    !listing_spi(d->listing[LISTING_LAST], sa->spi, sa->proto, NULL))
+	if (how == XFRM_GONE_EXPIRED || sa->larval)
 		return;
+	if (!listing_spi(d->listing[LISTING_LAST], sa->spi, sa->proto, NULL) &&
+	    !hist_lookup(d->hist, sa->spi, sa->proto, &h) && h.end != END_NONE)
+		return;
+	d->removed_at = now_ms();
 	d->want_listing = true;
 	look_soon(d, 0);
 }
