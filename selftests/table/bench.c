@@ -17,10 +17,10 @@
 #include "flows.h"
 
 #define THREADS 2
-#define PACKETS 32768 /* of a thread, in a round */
+#define PACKETS 4096 /* of a thread, in a round: over before somebody else wants the processor */
 #define NAPI 64 /* packets in one RCU read side */
 #define FLOWS 128 /* known ones of a thread */
-#define SLOTS 131072
+#define SLOTS 65536
 
 struct thread {
 	pthread_t id;
