@@ -38,6 +38,8 @@ verdict()
 	note "$1: $n packets counted, decided: ${said//$'\n'/ | }"
 	expect_num "packets of $1 in the flow table" "$n" -ge "${least:-$((PACKETS * 9 / 10))}"
 	expect_num "growth of XfrmInNoStates" $(($(dropped A) - drops)) -ge "${least:-$((PACKETS * 9 / 10))}"
+	# That the flow has stopped is true by now, on a busy machine.
+	said=$(grep -v 'the flow stopped' <<<"$said")
 	expect_match "the helper's last word on $1" "$2" "$(tail -n 1 <<<"$said")"
 	expect "actions of the helper" "" "$(actions_since "$said_mark")"
 	expect "IKE packets that A sent" "${3:-0}" "$(ike_sent "$from" "$now_us")"
