@@ -101,7 +101,7 @@ static int bench_send(u32 count, u32 first, u32 flows)
 			((struct ip_esp_hdr *)(skb->data + esp))->spi =
 				bench_spi(first + i % flows);
 		cycles = bench_receive(skb);
-		if (get_jiffies_64() == tick) {
+		if (!time_after64(get_jiffies_64(), tick)) {
 			bench_result.measured++;
 			bench_result.cycles += cycles;
 			bench_result.min = min(bench_result.min, cycles);
