@@ -14,7 +14,7 @@ static int64_t ago(const struct history *h, const struct hist_sa *sa)
 		     (sa->end == END_NONE ? sa->last_alive : sa->ended_at);
 	int64_t wall = sa->end == END_NONE ? up : h->env.wall_ms() - sa->ended_wall;
 
-	if (wall < -CLOCK_ERROR_MS || !sa->ended_wall == (sa->end != END_NONE))
+	if (wall < -CLOCK_ERROR_MS || (sa->end == END_NONE) != !sa->ended_wall)
 		return INT64_MAX;
 	return wall > up ? wall : up;
 }
