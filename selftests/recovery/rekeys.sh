@@ -3,7 +3,7 @@
 #
 # Rekeys, which must never be taken for a failure: of CHILD_SAs and IKE_SAs, by one
 # side and by both at once, with loss and reordering, under traffic in both
-# directions. And peers that go on using the old SPI.
+# directions. Peers that go on using the old SPI: see late.sh.
 # REKEYS, IKE_REKEYS: how many (10000, 1000); TUNNELS: over how many (20).
 cd "$(dirname "$0")" || exit 1
 LAB_INTERVAL_MS=${LAB_INTERVAL_MS:-200}
@@ -133,39 +133,6 @@ ike_rekeys()
 	verdict "$rekeyed rekeys of IKE_SAs"
 }
 
-# late_peer DELAY-MS CHARON - ESP of B takes so long; A deletes rekeyed SAs as CHARON
-# says
-late_peer()
-{
-	local drops
-
-	LAB_CHARON_A=$2
-	lab_down
-	lab_now=''
-	config_again() { config_static; LAB_CHARON_A=$late_charon; }
-	late_charon=$2
-	use_lab again || return
-	must tc -n "$W" qdisc add dev pa root handle 1: prio
-	must tc -n "$W" qdisc add dev pa parent 1:3 handle 30: netem delay "$1ms" limit 5000
-	must tc -n "$W" filter add dev pa parent 1: protocol ip u32 match ip protocol 50 0xff flowid 1:3
-	pause $(($1 / 1000 + 2))
-	mark_helpers
-	drops=$(dropped A)
-	for s in A B A B; do
-		ask $s rekey child=net >/dev/null
-		# the new SA has to be in use before it is replaced
-		pause $(($1 / 1000 + 3))
-	done
-	pause 3
-	drops=$(($(dropped A) - drops))
-	note "$1 ms late: $drops packets for SAs that A had deleted: $(helpers_said 'flow .* spi' | sed 's/.*spi 0x[0-9a-f]*[^:]*: //' | sort | uniq -c | tr '\n' '|')"
-	expect_num "growth of XfrmInNoStates" "$drops" -ge 10
-	expect "actions of the helper" "" "$(helpers_said ': (rekeying|initiating) CHILD_SA ')"
-}
-
-late_undelayed()	{ late_peer 3000 'delete_rekeyed_delay = 0'; }
-late_default()		{ late_peer 8000 ''; }
-
 table_start()
 {
 	use_lab many "A B"
@@ -177,6 +144,4 @@ ktap_main \
 	"rekeys of CHILD_SAs by either side" by_turns \
 	"collisions: rekeys by both sides at once" collisions \
 	"so on a bad line" bad_line \
-	"rekeys of IKE_SAs and CHILD_SAs together" ike_rekeys \
-	"delete_rekeyed_delay = 0, and a peer that uses the old SPI for 3 s" late_undelayed \
-	"the default, and a peer that uses the old SPI for 8 s" late_default
+	"rekeys of IKE_SAs and CHILD_SAs together" ike_rekeys

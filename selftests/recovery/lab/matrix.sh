@@ -54,6 +54,7 @@ mark_helpers()
 {
 	local n
 
+	said_marks=()
 	for n in "${!HELPER_PID[@]}"; do
 		said_marks[$n]=$(log_mark "$n" invspid)
 	done
