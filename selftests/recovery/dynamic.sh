@@ -214,9 +214,14 @@ meanwhile()
 # daemon has gone on with, and may have brought up one child of the two
 afresh()
 {
+	local c
+
 	kill -CONT "${CHARON_PID[B]}"
 	ask B terminate ike=gw force=yes timeout=1000 >/dev/null
-	tunnel_up
+	# refused if A was faster
+	for c in net net2; do
+		ask B initiate ike=gw child=$c timeout=20000 >/dev/null
+	done
 	must ask C initiate ike=gw child=net3 timeout=20000
 	all_delivered 20000 || fail "in the end $undelivered is dead"
 }
