@@ -129,7 +129,6 @@ static const char *built(const struct hist_sa *sa, size_t n, const struct ike_co
 #define BUILT(change)                        \
 	({                                   \
 		struct hist_sa s = net_sa(); \
-                                             \
 		change;                      \
 		built(&s, 1, &gw, NULL, 0);  \
 	})

@@ -10,11 +10,11 @@
 /* Both clocks must agree that it is not long ago: a machine may have been off for long. */
 static int64_t ago(const struct history *h, const struct hist_sa *sa)
 {
-	int64_t up = hist_in(h, h->env.boot_ms()) -
-		     (sa->end == END_NONE ? sa->last_alive : sa->ended_at);
-	int64_t wall = sa->end == END_NONE ? up : h->env.wall_ms() - sa->ended_wall;
+	bool alive = sa->end == END_NONE;
+	int64_t up = hist_in(h, h->env.boot_ms()) - (alive ? sa->last_alive : sa->ended_at);
+	int64_t wall = alive ? up : h->env.wall_ms() - sa->ended_wall;
 
-	if (wall < -CLOCK_ERROR_MS || (sa->end == END_NONE) != !sa->ended_wall)
+	if (wall < -CLOCK_ERROR_MS || alive == !!sa->ended_wall)
 		return INT64_MAX;
 	return wall > up ? wall : up;
 }
