@@ -64,7 +64,7 @@ static void invspi_flow_add(struct invspi_set *set, u32 i, const struct invspi_p
 
 	hot->drops[pkt->reason]++;
 	hot->bytes += pkt->bytes;
-	WRITE_ONCE(hot->last, now); /* pairs with invspi_set_choose() */
+	WRITE_ONCE(hot->last, now); /* read by invspi_set_oldest(), _youngest() */
 	hot->seq = pkt->seq;
 	hot->mark = pkt->mark;
 	hot->ifindex = pkt->ifindex;

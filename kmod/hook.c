@@ -287,7 +287,7 @@ static __always_inline void invspi_hook_add(struct invspi_set *set, u32 i,
 
 	hot->drops[INVSPI_NO_STATE]++;
 	hot->bytes += skb->len;
-	WRITE_ONCE(hot->last, get_jiffies_64()); /* pairs with invspi_set_choose() */
+	WRITE_ONCE(hot->last, get_jiffies_64()); /* read by invspi_set_oldest(), _youngest() */
 	hot->seq = be32_to_cpu(invspi_hook_seq(skb, kind));
 	hot->mark = invspi_hook_mark(skb, kind);
 	hot->ifindex = skb->skb_iif;
