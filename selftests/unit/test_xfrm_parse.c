@@ -198,6 +198,47 @@ static void test_kinds(void)
 	ktap_int("nothing is left of it", 0, (long long)msg.sa.spi + msg.kind);
 }
 
+/* One at a time, up to the end, or to the first whose length makes no sense. */
+static void test_attr_next(void)
+{
+	static const uint8_t seven[7] = { 1, 2, 3, 4, 5, 6, 7 };
+	struct xfrm_attr attr = { 0 };
+	uint8_t *copy, b[64];
+	const uint8_t *p;
+	struct build m;
+	size_t len;
+	int bad = 0;
+
+	m.len = 0;
+	put_attr(&m, 0x8000 | 17, seven, 5);
+	put_attr(&m, 18, seven, 0);
+	put_attr(&m, 19, seven, 7);
+	len = m.len - 1; /* the last one is not padded */
+	copy = malloc(len + 1);
+	memcpy(copy + 1, m.b, len);
+	p = copy + 1;
+	ktap_int("first attribute", 1, xfrm_attr_next(&p, &len, &attr));
+	ktap_int("its type, without flags", 17, attr.type);
+	ktap_int("its length", 5, (long long)attr.len);
+	ktap_int("its last byte", 5, attr.data[4]);
+	ktap_int("empty attribute", 1, xfrm_attr_next(&p, &len, &attr));
+	ktap_int("its length", 0, (long long)attr.len);
+	ktap_int("last attribute", 1, xfrm_attr_next(&p, &len, &attr));
+	ktap_int("its last byte", 7, attr.data[6]);
+	ktap_int("the end", 0, xfrm_attr_next(&p, &len, &attr));
+	free(copy);
+
+	for (len = 0; len < sizeof(b); len++) {
+		struct nlattr head = { .nla_len = (uint16_t)len };
+		size_t left = 20;
+
+		memcpy(b, &head, sizeof(head));
+		p = b;
+		bad += xfrm_attr_next(&p, &left, &attr) != (len < 4 || len > 20 ? -EBADMSG : 1);
+	}
+	ktap_int("lengths told that are wrongly taken or refused", 0, bad);
+}
+
 /* No key may be in what is kept. */
 static void test_no_keys(void)
 {
@@ -267,6 +308,7 @@ static void test_noise(void)
 int main(void)
 {
 	test_kinds();
+	test_attr_next();
 	test_no_keys();
 	test_truncated();
 	test_noise();

@@ -17,6 +17,7 @@
 
 #include "daemon.h"
 #include "parse.h"
+#include "xfrm_parse.h"
 #include "xfrm_query.h"
 
 #define SELECTORS_MAX 64
@@ -71,27 +72,24 @@ static bool stops(const struct ike_child *c, const struct xfrm_userpolicy_info *
 {
 	bool stop = pol->action == XFRM_POLICY_BLOCK;
 	struct xfrm_user_tmpl tmpl;
-	struct nlattr attr;
-	size_t at, n, k;
+	struct xfrm_attr attr;
+	size_t at;
+	int ret;
 
-	for (at = 0; at + sizeof(attr) <= len; at += NLA_ALIGN(n)) {
-		memcpy(&attr, attrs + at, sizeof(attr));
-		n = attr.nla_len;
-		if (n < sizeof(attr) || n > len - at)
-			return false;
+	while ((ret = xfrm_attr_next(&attrs, &len, &attr)) > 0) {
 		/* Policies with a mark or an interface are for other packets. */
-		if (attr.nla_type == XFRMA_MARK || attr.nla_type == XFRMA_IF_ID)
+		if (attr.type == XFRMA_MARK || attr.type == XFRMA_IF_ID)
 			return false;
-		if (attr.nla_type != XFRMA_TMPL)
+		if (attr.type != XFRMA_TMPL)
 			continue;
-		for (k = NLA_HDRLEN; k + sizeof(tmpl) <= n; k += sizeof(tmpl)) {
-			memcpy(&tmpl, attrs + at + k, sizeof(tmpl));
+		for (at = 0; at + sizeof(tmpl) <= attr.len; at += sizeof(tmpl)) {
+			memcpy(&tmpl, attr.data + at, sizeof(tmpl));
 			if (tmpl.reqid == c->reqid)
 				return false; /* its own: gone with it */
 			stop |= tmpl.id.proto == c->proto && !tmpl.optional;
 		}
 	}
-	return stop;
+	return !ret && stop;
 }
 
 static int take_policy(void *arg, uint16_t type, const void *payload, size_t len)
@@ -119,18 +117,13 @@ static int take_policy(void *arg, uint16_t type, const void *payload, size_t len
 
 static const uint8_t *find_attr(const uint8_t *p, size_t len, uint16_t type, size_t *size)
 {
-	struct nlattr attr;
-	size_t at, n;
+	struct xfrm_attr attr;
 
-	for (at = 0; at + sizeof(attr) <= len; at += NLA_ALIGN(n)) {
-		memcpy(&attr, p + at, sizeof(attr));
-		n = attr.nla_len;
-		if (n < sizeof(attr) || n > len - at)
-			break;
-		if ((attr.nla_type & NLA_TYPE_MASK) != type)
+	while (xfrm_attr_next(&p, &len, &attr) > 0) {
+		if (attr.type != type)
 			continue;
-		*size = n - NLA_HDRLEN;
-		return p + at + NLA_HDRLEN;
+		*size = attr.len;
+		return attr.data;
 	}
 	return NULL;
 }

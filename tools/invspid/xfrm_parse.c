@@ -22,6 +22,27 @@ bool xfrm_sa_same(const struct xfrm_sa *a, const struct xfrm_sa *b)
 	       a->mark_mask == b->mark_mask && xfrm_addr_same(&a->dst, &b->dst);
 }
 
+int xfrm_attr_next(const uint8_t **p, size_t *len, struct xfrm_attr *attr)
+{
+	struct nlattr head;
+	size_t step;
+
+	if (*len < sizeof(head))
+		return 0;
+	memcpy(&head, *p, sizeof(head));
+	if (head.nla_len < sizeof(head) || head.nla_len > *len)
+		return -EBADMSG;
+	attr->type = head.nla_type & NLA_TYPE_MASK;
+	attr->data = *p + NLA_HDRLEN;
+	attr->len = head.nla_len - NLA_HDRLEN;
+	step = NLA_ALIGN(head.nla_len);
+	if (step > *len)
+		step = *len; /* the last one need not be padded */
+	*p += step;
+	*len -= step;
+	return 1;
+}
+
 static void copy_addr(struct ike_addr *to, int family, const xfrm_address_t *from)
 {
 	memset(to, 0, sizeof(*to));
@@ -104,26 +125,15 @@ static int from_attr(struct xfrm_sa *sa, unsigned int type, const void *data, si
 
 static int from_attrs(struct xfrm_sa *sa, const uint8_t *p, size_t len)
 {
-	struct nlattr attr;
-	size_t step;
+	struct xfrm_attr attr;
 	int ret;
 
-	/* Fewer bytes than a header are padding. */
-	while (len >= sizeof(attr)) {
-		memcpy(&attr, p, sizeof(attr));
-		if (attr.nla_len < sizeof(attr) || attr.nla_len > len)
-			return -EBADMSG;
-		ret = from_attr(sa, attr.nla_type & NLA_TYPE_MASK, p + NLA_HDRLEN,
-				attr.nla_len - NLA_HDRLEN);
+	while ((ret = xfrm_attr_next(&p, &len, &attr)) > 0) {
+		ret = from_attr(sa, attr.type, attr.data, attr.len);
 		if (ret)
 			return ret;
-		step = NLA_ALIGN(attr.nla_len);
-		if (step > len)
-			break;
-		p += step;
-		len -= step;
 	}
-	return 0;
+	return ret;
 }
 
 /* @fixed: length of the structure that the message begins with, padded. */

@@ -35,6 +35,28 @@ struct xfrm_msg {
  */
 int xfrm_parse(uint16_t type, const void *payload, size_t len, struct xfrm_msg *msg);
 
+/**
+ * struct xfrm_attr - one netlink attribute
+ * @data: in the message, at any alignment
+ */
+struct xfrm_attr {
+	uint16_t type;
+	const uint8_t *data;
+	size_t len;
+};
+
+/**
+ * xfrm_attr_next() - take the first of several attributes
+ * @p: attributes, any bytes, any alignment; then what follows the one taken
+ * @len: their number; then that of the rest
+ *
+ * Fewer bytes than a header are padding.
+ *
+ * Return: 1 with @attr set, 0 at the end, or -EBADMSG if the length that an
+ * attribute tells makes no sense.
+ */
+int xfrm_attr_next(const uint8_t **p, size_t *len, struct xfrm_attr *attr);
+
 /* Same SA as the kernel tells them apart: destination, SPI, protocol and mark. */
 bool xfrm_sa_same(const struct xfrm_sa *a, const struct xfrm_sa *b);
 bool xfrm_addr_same(const struct ike_addr *a, const struct ike_addr *b);

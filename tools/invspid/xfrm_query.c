@@ -10,6 +10,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
+#include "xfrm_parse.h"
 #include "xfrm_query.h"
 
 #define ANSWER_MS 2000 /* a dump of a hundred thousand SAs takes a tenth of it */
@@ -199,10 +200,9 @@ static int addr_answer(void *arg, uint16_t type, const void *payload, size_t len
 {
 	const uint8_t *local = NULL, *address = NULL, *p = payload;
 	struct addr_search *s = arg;
+	struct xfrm_attr attr;
 	struct ifaddrmsg ifa;
-	struct nlattr attr;
 	uint32_t flags;
-	size_t at, n;
 
 	if (type != RTM_NEWADDR || len < sizeof(ifa))
 		return 0;
@@ -210,17 +210,15 @@ static int addr_answer(void *arg, uint16_t type, const void *payload, size_t len
 	if (ifa.ifa_family != s->addr->family)
 		return 0;
 	flags = ifa.ifa_flags;
-	for (at = NLMSG_ALIGN(sizeof(ifa)); at + sizeof(attr) <= len; at += NLA_ALIGN(n)) {
-		memcpy(&attr, p + at, sizeof(attr));
-		n = attr.nla_len;
-		if (n < sizeof(attr) || n > len - at)
-			break;
-		if (attr.nla_type == IFA_LOCAL && n == NLA_HDRLEN + s->len)
-			local = p + at + NLA_HDRLEN;
-		else if (attr.nla_type == IFA_ADDRESS && n == NLA_HDRLEN + s->len)
-			address = p + at + NLA_HDRLEN;
-		else if (attr.nla_type == IFA_FLAGS && n == NLA_HDRLEN + sizeof(flags))
-			memcpy(&flags, p + at + NLA_HDRLEN, sizeof(flags));
+	p += sizeof(ifa);
+	len -= sizeof(ifa);
+	while (xfrm_attr_next(&p, &len, &attr) > 0) {
+		if (attr.type == IFA_LOCAL && attr.len == s->len)
+			local = attr.data;
+		else if (attr.type == IFA_ADDRESS && attr.len == s->len)
+			address = attr.data;
+		else if (attr.type == IFA_FLAGS && attr.len == sizeof(flags))
+			memcpy(&flags, attr.data, sizeof(flags));
 	}
 	/* On a point-to-point link IFA_ADDRESS is the peer's. */
 	if (!local)
