@@ -159,6 +159,44 @@ static void test_prefix(void)
 	}
 }
 
+static void test_prefix_has(void)
+{
+	static const struct {
+		const char *prefix, *addr;
+		bool has;
+	} t[] = {
+		{ "192.0.2.0/24", "192.0.2.255", true },
+		{ "192.0.2.0/24", "192.0.3.0", false },
+		{ "192.0.2.128/25", "192.0.2.128", true },
+		{ "192.0.2.128/25", "192.0.2.127", false },
+		{ "198.51.100.96/27", "198.51.100.127", true },
+		{ "198.51.100.96/27", "198.51.100.128", false },
+		{ "192.0.2.1", "192.0.2.1", true },
+		{ "192.0.2.1", "192.0.2.0", false },
+		{ "0.0.0.0/0", "203.0.113.1", true },
+		{ "0.0.0.0/0", "2001:db8::1", false },
+		{ "::/0", "203.0.113.1", false },
+		{ "2001:db8::/33", "2001:db8:7fff::1", true },
+		{ "2001:db8::/33", "2001:db8:8000::1", false },
+		{ "2001:db8::1", "2001:db8::1", true },
+		{ "2001:db8::1", "2001:db8::2", false },
+	};
+	struct invspi_prefix p;
+	union invspi_addr addr;
+	char name[128];
+	int family;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		snprintf(name, sizeof(name), "is %s in %s", t[i].addr, t[i].prefix);
+		if (parse_prefix(t[i].prefix, &p, NULL) ||
+		    parse_addr(t[i].addr, &family, &addr, NULL))
+			ktap_ok(false, "%s: bad test", name);
+		else
+			ktap_int(name, t[i].has, prefix_has(&p, family, &addr));
+	}
+}
+
 static void test_duration(void)
 {
 	static const struct {
@@ -248,6 +286,7 @@ int main(void)
 	test_number();
 	test_spi();
 	test_prefix();
+	test_prefix_has();
 	test_duration();
 	test_keyword();
 	test_addr();

@@ -113,19 +113,10 @@ struct selector {
 	uint8_t proto;
 };
 
-static bool in_prefix(const struct invspi_prefix *p, int family, const uint8_t *addr)
-{
-	unsigned int bytes = p->plen / 8, bits = p->plen % 8;
-
-	if (p->family != family || memcmp(p->addr.b, addr, bytes))
-		return false;
-	return !bits || !((p->addr.b[bytes] ^ addr[bytes]) >> (8 - bits));
-}
-
 static bool selected(const struct selector *s, const struct invspi_flow *f)
 {
-	return (!s->has_src || in_prefix(&s->src, f->family, f->src.b)) &&
-	       (!s->has_dst || in_prefix(&s->dst, f->family, f->dst.b)) &&
+	return (!s->has_src || prefix_has(&s->src, f->family, &f->src)) &&
+	       (!s->has_dst || prefix_has(&s->dst, f->family, &f->dst)) &&
 	       (!s->has_spi || s->spi == f->spi) && (!s->proto || s->proto == f->proto);
 }
 

@@ -55,15 +55,17 @@ static int take_selectors(const char *ts, struct invspi_prefix *to)
 	return n;
 }
 
-static bool covers(const xfrm_address_t *addr, uint8_t plen, int family,
-		   const struct invspi_prefix *p)
+static struct invspi_prefix side(const xfrm_address_t *addr, uint8_t plen, int family)
 {
-	const uint8_t *a = (const uint8_t *)addr;
-	unsigned int bytes = plen / 8, bits = plen % 8;
+	struct invspi_prefix p = { .family = family, .plen = plen };
 
-	if (family != p->family || plen > p->plen || memcmp(a, p->addr.b, bytes))
-		return false;
-	return !bits || !((a[bytes] ^ p->addr.b[bytes]) >> (8 - bits));
+	memcpy(&p.addr, addr, sizeof(p.addr));
+	return p;
+}
+
+static bool covers(const struct invspi_prefix *outer, const struct invspi_prefix *inner)
+{
+	return outer->plen <= inner->plen && prefix_has(outer, inner->family, &inner->addr);
 }
 
 /* Does a policy stop what has no SA, with this child gone? */
@@ -94,6 +96,7 @@ static bool stops(const struct ike_child *c, const struct xfrm_userpolicy_info *
 
 static int take_policy(void *arg, uint16_t type, const void *payload, size_t len)
 {
+	struct invspi_prefix local, remote;
 	struct xfrm_userpolicy_info pol;
 	struct gap *g = arg;
 	size_t i, k;
@@ -106,12 +109,12 @@ static int take_policy(void *arg, uint16_t type, const void *payload, size_t len
 	    pol.sel.dport_mask || pol.sel.ifindex ||
 	    !stops(g->child, &pol, (const uint8_t *)payload + sizeof(pol), len))
 		return 0;
+	local = side(&pol.sel.saddr, pol.sel.prefixlen_s, pol.sel.family);
+	remote = side(&pol.sel.daddr, pol.sel.prefixlen_d, pol.sel.family);
 	for (i = 0; i < g->nlocal; i++)
 		for (k = 0; k < g->nremote; k++)
-			g->covered[i][k] |= covers(&pol.sel.saddr, pol.sel.prefixlen_s,
-						   pol.sel.family, &g->local[i]) &&
-					    covers(&pol.sel.daddr, pol.sel.prefixlen_d,
-						   pol.sel.family, &g->remote[k]);
+			g->covered[i][k] |=
+				covers(&local, &g->local[i]) && covers(&remote, &g->remote[k]);
 	return 0;
 }
 

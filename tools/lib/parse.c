@@ -153,6 +153,15 @@ bad:
 			      s);
 }
 
+bool prefix_has(const struct invspi_prefix *prefix, int family, const union invspi_addr *addr)
+{
+	unsigned int bytes = prefix->plen / 8, bits = prefix->plen % 8;
+
+	if (prefix->family != family || memcmp(prefix->addr.b, addr->b, bytes))
+		return false;
+	return !bits || !((prefix->addr.b[bytes] ^ addr->b[bytes]) >> (8 - bits));
+}
+
 int parse_duration(const char *s, const char *what, unsigned int bare_ms, uint64_t min_ms,
 		   uint64_t max_ms, uint64_t *ms, struct invspi_err *err)
 {

@@ -7,6 +7,7 @@
 #ifndef INVSPI_LIB_PARSE_H
 #define INVSPI_LIB_PARSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "err.h"
@@ -47,6 +48,12 @@ int parse_addr(const char *s, int *family, union invspi_addr *addr, struct invsp
  * Set bits behind the length are an error, since they are mostly a mistake.
  */
 int parse_prefix(const char *s, struct invspi_prefix *prefix, struct invspi_err *err);
+
+/**
+ * prefix_has() - does @prefix hold the address
+ * @family: of @addr; one of another family is not in it
+ */
+bool prefix_has(const struct invspi_prefix *prefix, int family, const union invspi_addr *addr);
 
 /**
  * parse_duration() - 500ms, 2s, 10m, 1h, 1d
