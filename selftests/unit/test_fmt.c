@@ -200,7 +200,6 @@ static void test_time(void)
 
 	for (i = 0; i < ARRAY_SIZE(t); i++)
 		ktap_str("time", t[i].text, fmt_time(buf, t[i].ms));
-	ktap_ok(fmt_now_ms() > INT64_C(1700000000000), "the clock is in milliseconds");
 }
 
 static void test_age(void)

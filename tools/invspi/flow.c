@@ -2,6 +2,7 @@
 /* invspi flow: the table. */
 #include <errno.h>
 
+#include "clock.h"
 #include "invspi.h"
 
 static const char flow_usage[] =
@@ -23,7 +24,7 @@ static void begin(struct listing *list)
 	if (list->begun)
 		return;
 	list->begun = true;
-	list->inv->now_ms = fmt_now_ms();
+	list->inv->now_ms = wall_ms();
 	fmt_array(&list->inv->out, NULL);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "clock.h"
 #include "control.h"
 #include "history_db.h"
 #include "parse.h"
@@ -480,7 +481,7 @@ static int parse_since(const char *s, int64_t *unix_ms, struct invspi_err *err)
 				      s);
 	if (parse_duration(s, "time", 0, 1, 36500 * DAY_MS, &ms, err))
 		return -EINVAL;
-	*unix_ms = fmt_now_ms() - (int64_t)ms;
+	*unix_ms = wall_ms() - (int64_t)ms;
 	return 0;
 }
 
@@ -549,7 +550,7 @@ static int history_export(struct invspi *inv, struct args *args)
 	if (!rc) {
 		write_line(f, json_pack("{s:s, s:i, s:s, s:o, s:I, s:I}", "type", "history",
 					"version", SCHEMA_VERSION, "exported",
-					fmt_time(now, fmt_now_ms()), "file", text(path), "sas",
+					fmt_time(now, wall_ms()), "file", text(path), "sas",
 					(json_int_t)ask(db, "SELECT count(*) FROM sa"), "actions",
 					(json_int_t)ask(db, "SELECT count(*) FROM action")));
 		rc = each(db, &all, write_line, f, &err);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "invspi.h"
 
 static const char monitor_usage[] = "Usage: invspi monitor\n";
@@ -23,7 +24,7 @@ static void print_event(struct monitor *m, const char *event, bool resync,
 {
 	int rc;
 
-	m->inv->now_ms = fmt_now_ms();
+	m->inv->now_ms = wall_ms();
 	print_flow(m->inv, event, resync, flow);
 	rc = fmt_line(&m->inv->out);
 	if (rc)

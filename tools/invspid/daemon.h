@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "clock.h"
 #include "conf.h"
 #include "decide.h"
 #include "flow.h"
@@ -205,7 +206,6 @@ struct invspid {
 };
 
 /* daemon.c */
-int64_t now_ms(void);
 int invspid_open(struct invspid *d);
 int invspid_run(struct invspid *d);
 void invspid_close(struct invspid *d);

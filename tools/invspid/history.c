@@ -12,23 +12,14 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "fmt.h"
+#include "clock.h"
 #include "history_int.h"
 #include "log.h"
 
 #define RECLASSIFY_MS 2000 /* what ended so shortly before the daemon ended with it */
 #define CORRECT_MS 10000 /* so long a more telling cause may follow */
-
-static int64_t boot_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 int64_t hist_in(const struct history *h, int64_t t)
 {
@@ -53,17 +44,6 @@ int64_t hist_wall(const struct history *h, int64_t t)
 }
 
 /* ---- open and close ---- */
-
-static void read_boot_id(char *buf, size_t size)
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-}
 
 static char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static char *text(const char *format, ...)
@@ -279,9 +259,9 @@ struct history *hist_open_env(const char *dir, const struct hist_env *env, char 
 struct history *hist_open(const char *dir, char **err)
 {
 	char boot_id[64];
-	struct hist_env env = { boot_id, boot_ms, fmt_now_ms };
+	struct hist_env env = { boot_id, now_ms, wall_ms };
 
-	read_boot_id(boot_id, sizeof(boot_id));
+	clock_boot_id(boot_id, sizeof(boot_id));
 	return hist_open_env(dir, &env, err);
 }
 

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ike_vici_int.h"
 #include "log.h"
@@ -27,14 +26,6 @@ static const char *const stock_paths[] = { "/run/charon.vici", "/run/strongswan/
 #define SOCKET_MADE_MS 20
 
 static void connect_now(struct ike *ike);
-
-int64_t ike_vici_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
 
 void ike_vici_set_state(struct ike *ike, enum daemon_state state, const char *why)
 {
@@ -81,7 +72,7 @@ void ike_vici_arm_soon(struct ike *ike)
 
 	if (ike->freed || due == INT64_MAX)
 		return;
-	wait = due ? due - ike_vici_now() : 0;
+	wait = due ? due - now_ms() : 0;
 	uv_timer_start(&ike->soon, soon_fired, wait > 0 ? wait : 0, 0);
 }
 
@@ -226,7 +217,7 @@ static const struct vici_ops query_ops = { .closed = query_closed };
  */
 int ike_vici_new_conns(struct ike *ike, struct ike_conns *conns, uint64_t hash)
 {
-	int64_t now = ike_vici_now();
+	int64_t now = now_ms();
 	struct ike_conns old;
 	bool changed;
 	char why[WHY_MAX];
@@ -266,7 +257,7 @@ static void conns_told(void *arg, int err, const char *errmsg)
 		return;
 	}
 	if (err) /* not known to be unchanged */
-		ike->conns_since = ike_vici_now();
+		ike->conns_since = now_ms();
 	if (ike->conns_again)
 		ike_vici_ask_conns(ike);
 	else
@@ -299,7 +290,7 @@ static void setup_done(struct ike *ike)
 		return;
 	ike->checked = true;
 	ike->conns_hash = 0;
-	ike->conns_since = ike_vici_now();
+	ike->conns_since = now_ms();
 	ike_conns_clear(&ike->conns);
 	ike_vici_set_state(ike, DAEMON_SETTLING,
 			   "connected; waiting for its connections to be loaded");

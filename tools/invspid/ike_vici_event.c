@@ -45,7 +45,7 @@ static enum sa_end default_end(const struct ike *ike, bool lost)
  */
 void ike_vici_resolve_downs(struct ike *ike, bool lost)
 {
-	int64_t now = ike_vici_now();
+	int64_t now = now_ms();
 	struct down **link = &ike->down, *d;
 	enum sa_end end;
 
@@ -89,7 +89,7 @@ void ike_vici_downs_drop(struct ike *ike)
 static void note_up(struct ike *ike, uint32_t child_id)
 {
 	ike->up[ike->next_up].child_id = child_id;
-	ike->up[ike->next_up].at = ike_vici_now();
+	ike->up[ike->next_up].at = now_ms();
 	ike->next_up = (ike->next_up + 1) % UPS;
 }
 
@@ -105,7 +105,7 @@ static int64_t installed_at(const struct ike *ike, const struct ike_child *c, in
 
 static void child_down(struct ike *ike, const struct ike_sa *sa, const struct ike_child *c)
 {
-	int64_t now = ike_vici_now();
+	int64_t now = now_ms();
 	struct cause_child child = {
 		.conn = sa->name,
 		.child = c->name,
@@ -210,7 +210,7 @@ static void tell_log(struct ike *ike, const struct vici_log *l)
 static int on_log(struct ike *ike, const uint8_t *msg, size_t len)
 {
 	unsigned int known = ike->causes.changes;
-	int64_t now = ike_vici_now();
+	int64_t now = now_ms();
 	struct vici_log l = { 0 };
 	int err;
 

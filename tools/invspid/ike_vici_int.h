@@ -22,6 +22,7 @@
 #ifndef INVSPID_IKE_VICI_INT_H
 #define INVSPID_IKE_VICI_INT_H
 
+#include "clock.h"
 #include "ike.h"
 #include "ike_vici_cause.h"
 #include "ike_vici_parse.h"
@@ -108,9 +109,6 @@ struct ike {
 	struct down *down, **down_last;
 	unsigned int ndown;
 };
-
-/* CLOCK_BOOTTIME ms. */
-int64_t ike_vici_now(void);
 
 /* ike_vici.c */
 void ike_vici_lost(struct ike *ike, int err, const char *what);

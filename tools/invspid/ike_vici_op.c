@@ -207,7 +207,7 @@ static void list_done(void *arg, int err, const uint8_t *msg, size_t len)
 	if (!err && (!answer.success || answer.errmsg))
 		err = -EBADMSG;
 	free(answer.errmsg);
-	op->listing->ended = ike_vici_now();
+	op->listing->ended = now_ms();
 	if (!err && op->listing->ended - op->ike->discarded_at < DISCARDED_MS)
 		err = -EMSGSIZE;
 	if (!err)
@@ -400,7 +400,7 @@ void ike_list(struct ike *ike, const char *conn, bool blocking, ike_list_cb cb, 
 		return;
 	}
 	op->listing->ref = 1;
-	op->listing->started = ike_vici_now();
+	op->listing->started = now_ms();
 	op->listing->blocking = blocking;
 	op->listing->filtered = conn;
 	op->listing->updown = ike->updown;
@@ -488,7 +488,7 @@ void ike_terminate_ike(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *a
 	struct vici_buf args = { 0 };
 
 	op->done_cb = cb;
-	cause_own_terminate(&ike->causes, ike_id, 0, ike_vici_now());
+	cause_own_terminate(&ike->causes, ike_id, 0, now_ms());
 	vici_putf(&args, "ike-id", "%u", ike_id);
 	vici_put(&args, "force", "yes");
 	vici_putf(&args, "timeout", "%d", TERMINATE_MS);
@@ -502,7 +502,7 @@ void ike_terminate_child(struct ike *ike, uint32_t child_id, int64_t timeout_ms,
 	struct vici_buf args = { 0 };
 
 	op->done_cb = cb;
-	cause_own_terminate(&ike->causes, 0, child_id, ike_vici_now());
+	cause_own_terminate(&ike->causes, 0, child_id, now_ms());
 	vici_putf(&args, "child-id", "%u", child_id);
 	vici_putf(&args, "timeout", "%lld", (long long)timeout_ms);
 	command(op, "terminate", &args, timeout_ms + MARGIN_MS);

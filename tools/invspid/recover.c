@@ -158,7 +158,7 @@ void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 		.verdict = r->verdict,
 		.acted = r->v.started,
 		.first_new = r->first_new,
-		.wall = fmt_now_ms(),
+		.wall = wall_ms(),
 	};
 
 	if (r->done)

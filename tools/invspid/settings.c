@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fmt.h"
 #include "log.h"
 #include "settings.h"
@@ -43,25 +43,6 @@ struct settings {
 	struct entries holds, modes;
 	char error[512];
 };
-
-static int64_t boot_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static void read_boot_id(char *buf, size_t size)
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-}
 
 /* ---- entries ---- */
 
@@ -392,9 +373,9 @@ struct settings *settings_open(const char *dir, const struct settings_env *env)
 		s->env = *env;
 		snprintf(s->boot_id, sizeof(s->boot_id), "%s", env->boot_id);
 	} else {
-		s->env.boot_ms = boot_ms;
-		s->env.wall_ms = fmt_now_ms;
-		read_boot_id(s->boot_id, sizeof(s->boot_id));
+		s->env.boot_ms = now_ms;
+		s->env.wall_ms = wall_ms;
+		clock_boot_id(s->boot_id, sizeof(s->boot_id));
 	}
 	load(s);
 	return s;

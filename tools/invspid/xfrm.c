@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <arpa/inet.h>
 #include <linux/netlink.h>
 #include <linux/xfrm.h>
 
+#include "clock.h"
 #include "log.h"
 #include "xfrm_mirror.h"
 #include "xfrm_parse.h"
@@ -46,21 +46,13 @@ struct xfrm {
 	char buf[XFRM_BUF_SIZE] __attribute__((aligned(8)));
 };
 
-static int64_t boot_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void resync_later(struct xfrm *x, uint64_t ms);
 
 /* ---- what happened ---- */
 
 static void tell_removed(struct xfrm *x, const struct xfrm_sa *sa, enum xfrm_gone how)
 {
-	mirror_left(&x->mirror, sa, boot_ms(), how);
+	mirror_left(&x->mirror, sa, now_ms(), how);
 	if (x->ev.removed)
 		x->ev.removed(x->arg, sa, how);
 }
@@ -100,7 +92,7 @@ static void all_flushed(struct xfrm *x, uint8_t proto)
 	size_t i, n;
 
 	n = mirror_take_if(&x->mirror, &sa, proto_matches, proto);
-	x->flushed_at = boot_ms();
+	x->flushed_at = now_ms();
 	for (i = 0; i < n; i++)
 		tell_removed(x, &sa[i], XFRM_GONE_FLUSHED);
 	free(sa);

@@ -5,23 +5,15 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
+#include "clock.h"
 #include "xfrm_parse.h"
 #include "xfrm_query.h"
 
 #define ANSWER_MS 2000 /* a dump of a hundred thousand SAs takes a tenth of it */
-
-static int64_t clock_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 ssize_t xfrm_recv(int fd, void *buf, size_t size)
 {
@@ -85,7 +77,7 @@ static int wait_readable(int fd, int64_t deadline)
 	int n;
 
 	do {
-		left = deadline - clock_ms();
+		left = deadline - clock_ms(CLOCK_MONOTONIC);
 		if (left <= 0)
 			return -ETIMEDOUT;
 		n = poll(&pfd, 1, (int)left);
@@ -138,7 +130,7 @@ static int take_all(struct xfrm_query *q, struct answer *a, size_t size)
 int xfrm_query(struct xfrm_query *q, struct nlmsghdr *nlh, xfrm_query_cb cb, void *arg)
 {
 	struct answer a = { .cb = cb, .arg = arg };
-	int64_t deadline = clock_ms() + ANSWER_MS;
+	int64_t deadline = clock_ms(CLOCK_MONOTONIC) + ANSWER_MS;
 	ssize_t n;
 	int ret;
 

@@ -195,14 +195,6 @@ const char *fmt_time(char buf[FMT_TIME_LEN], int64_t unix_ms)
 	return buf;
 }
 
-int64_t fmt_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 const char *fmt_age(char buf[FMT_AGE_LEN], uint64_t ms)
 {
 	uint64_t s = ms / 1000;

@@ -112,11 +112,6 @@ size_t fmt_escape_json(char *dst, size_t size, const char *src, size_t len);
 const char *fmt_time(char buf[FMT_TIME_LEN], int64_t unix_ms);
 
 /**
- * fmt_now_ms() - wall clock, in milliseconds since 1970
- */
-int64_t fmt_now_ms(void);
-
-/**
  * fmt_age() - a span as a person reads it: 0.250s, 12.3s, 5m07s, 3h12m, 4d03h
  */
 const char *fmt_age(char buf[FMT_AGE_LEN], uint64_t ms);

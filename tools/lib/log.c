@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fmt.h"
 #include "log.h"
 
@@ -80,7 +81,7 @@ void log_msg(int level, const char *format, ...)
 
 	switch (target) {
 	case TO_STDERR:
-		fprintf(stderr, "%s %s: %s: %s\n", fmt_time(when, fmt_now_ms()), program,
+		fprintf(stderr, "%s %s: %s: %s\n", fmt_time(when, wall_ms()), program,
 			level_name(level), line);
 		break;
 	case TO_JOURNAL:
