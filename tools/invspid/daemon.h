@@ -271,11 +271,13 @@ void recover_start(struct invspid *d, const struct tracked *t);
 void recover_stop_all(struct invspid *d);
 bool recover_busy(const struct invspid *d, const char *conn);
 void recover_daemon_lost(struct invspid *d, bool in_order);
-void recover_resume(struct invspid *d);
-void recover_owed(struct invspid *d, int64_t now, int64_t *next);
 
 /* Would it interrupt by itself what @conn has? Then its end is ours. */
 bool recover_interrupts(const struct invspid *d, const char *conn);
+
+/* resume.c */
+void recover_resume(struct invspid *d);
+void recover_owed(struct invspid *d, int64_t now, int64_t *next);
 
 /* attempt.c */
 /* Budgets are for a connection, or for each peer (@id) of one that has many. */

@@ -6,8 +6,8 @@
  * and its DELETE takes the dead SPI away. The daemon's "success" only means
  * queued, so what counts is a new inbound SA that carries traffic.
  *
- * G2 initiates the children that should be up: initiate.c. One that the daemon's
- * end breaks off is taken up again when the daemon is back.
+ * G2 initiates the children that should be up: initiate.c. What goes on by itself
+ * later: resume.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -19,17 +19,16 @@
 #include "daemon.h"
 #include "fmt.h"
 #include "log.h"
-#include "mode.h"
 #include "recover_int.h"
 
 #define VERIFY_POLL_MS 100
 #define VERIFY_POLL_SLOW_MS 500
 #define VERIFY_FAST_MS 2000
-#define RESUME_MS 60000 /* a daemon that was away for longer begins afresh */
 
 /* ---- state for decide() ---- */
 
-static bool is_busy(const struct invspid *d, const char *peer, const char *child, enum grade grade)
+bool recovery_peer_busy(const struct invspid *d, const char *peer, const char *child,
+			enum grade grade)
 {
 	const struct recovery *r;
 
@@ -55,7 +54,7 @@ void recover_state(struct invspid *d, const struct tracked *t, enum grade grade,
 	st->next_try = a ? a->next_try : LONG_AGO;
 	st->attempts = a ? a->attempts : 0;
 	st->gave_up_at = a ? a->gave_up_at : LONG_AGO;
-	st->peer_busy = is_busy(d, t->peer, t->child, grade);
+	st->peer_busy = recovery_peer_busy(d, t->peer, t->child, grade);
 	st->in_flight = d->in_flight;
 	st->slots = d->slots;
 	st->uncertain_in_flight = d->uncertain_in_flight;
@@ -361,9 +360,9 @@ static void rekey(struct recovery *r)
 
 /* ---- begin and end ---- */
 
-static struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow,
-				     const char *peer, const char *child, int64_t first_drop,
-				     enum grade grade, enum action action)
+struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow, const char *peer,
+			      const char *child, int64_t first_drop, enum grade grade,
+			      enum action action)
 {
 	int len = (int)strcspn(peer, PEER_SEPARATOR);
 	struct recovery *r = calloc(1, sizeof(*r));
@@ -451,40 +450,6 @@ void recover_start(struct invspid *d, const struct tracked *t)
 }
 
 /**
- * recover_owed() - bring up what we took down and could not bring up again
- * @next: lowered to when it is to be tried again
- */
-void recover_owed(struct invspid *d, int64_t now, int64_t *next)
-{
-	const struct ike_sa *sa;
-	struct recovery *r;
-	struct attempt *a;
-
-	for (a = d->attempts; a; a = a->next) {
-		if (!a->owed || d->stopped || !d->ike || ike_state(d->ike) != DAEMON_READY ||
-		    a->gave_up_at != LONG_AGO || settings_held(d->settings, a->conn) ||
-		    is_busy(d, a->peer, "", a->grade))
-			continue;
-		if (a->next_try > now) {
-			if (a->next_try - now < *next)
-				*next = a->next_try - now;
-			continue;
-		}
-		sa = recovery_may_restart(d, a, now);
-		r = recovery_new(d, &a->cause, a->peer, a->cause_child, a->first_drop, a->grade,
-				 sa ? ACTION_RESTART : ACTION_INITIATE);
-		if (!r)
-			return;
-		r->has_ike = true;
-		r->ike_id = sa ? sa->uniqueid : 0;
-		if (sa)
-			recovery_interrupt(r);
-		else
-			recovery_initiate(r);
-	}
-}
-
-/**
  * recover_daemon_lost() - the IKE daemon went away under what is under way
  * @in_order: it has said so before: what it did not finish is its own doing
  *
@@ -518,39 +483,6 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 	}
 	for (a = d->attempts; in_order && a; a = a->next)
 		a->unlisted_since = 0;
-}
-
-/**
- * recover_resume() - the IKE daemon is ready: take up what its end broke off
- *
- * The evidence was certain, and it cannot come again: the daemon may have got
- * as far as new SAs and died before it listed them, and what the peer sends now
- * has an SPI that nobody knows.
- */
-void recover_resume(struct invspid *d)
-{
-	int64_t now = now_ms();
-	struct recovery *r;
-	struct attempt *a;
-
-	for (a = d->attempts; a; a = a->next) {
-		if (!a->unlisted_since || is_busy(d, a->peer, "", a->grade))
-			continue;
-		if (now - a->unlisted_since > RESUME_MS || d->stopped ||
-		    a->gave_up_at != LONG_AGO || settings_held(d->settings, a->conn) ||
-		    mode_in_force(d->conf, d->settings, d->dry_run, a->conn, NULL) !=
-			    MODE_RECOVER) {
-			a->unlisted_since = 0;
-			continue;
-		}
-		r = recovery_new(d, &a->cause, a->peer, a->cause_child, a->first_drop, a->grade,
-				 a->copied ? ACTION_COPY : ACTION_INITIATE);
-		if (!r)
-			return;
-		log_notice("%s of %s: taken up again, the IKE daemon is back",
-			   action_name(r->action), r->conn);
-		recovery_initiate(r);
-	}
 }
 
 /**

@@ -41,6 +41,13 @@ struct recovery {
 	unsigned int half_made_looks;
 };
 
+struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow, const char *peer,
+			      const char *child, int64_t first_drop, enum grade grade,
+			      enum action action);
+/* Is there an action under way that another one would get in the way of? */
+bool recovery_peer_busy(const struct invspid *d, const char *peer, const char *child,
+			enum grade grade);
+
 /*
  * First thing in every callback of the IKE daemon: whether there is nothing left
  * to do in it. Its end is no answer: recover_daemon_lost() comes next.
