@@ -63,19 +63,6 @@ static char *find_file(struct invspi *inv)
 	return found;
 }
 
-static int64_t ask(sqlite3 *db, const char *sql)
-{
-	sqlite3_stmt *stmt;
-	int64_t v = -1;
-
-	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
-		return -1;
-	if (sqlite3_step(stmt) == SQLITE_ROW)
-		v = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return v;
-}
-
 /* On a file system that is read-only SQLite must be told that nobody writes. */
 static int open_immutable(const char *path, sqlite3 **db)
 {
@@ -122,9 +109,9 @@ static int open_file(const char *path, sqlite3 **db, struct invspi_err *err)
 	}
 	if (rc != SQLITE_OK)
 		return invspi_err_set(err, EIO, "cannot read %s: %s", path, sqlite3_errmsg(*db));
-	if (ask(*db, "PRAGMA application_id") != APPLICATION_ID)
+	if (db_ask(*db, "PRAGMA application_id") != APPLICATION_ID)
 		return invspi_err_set(err, EINVAL, "%s is not a history of invspid", path);
-	v = ask(*db, "PRAGMA user_version");
+	v = db_ask(*db, "PRAGMA user_version");
 	if (v != SCHEMA_VERSION)
 		return invspi_err_set(err, EINVAL,
 				      "%s is of version %" PRId64 ", this program reads %d", path,
@@ -548,11 +535,12 @@ static int history_export(struct invspi *inv, struct args *args)
 	path = find_file(inv);
 	rc = path ? open_file(path, &db, &err) : invspi_err_set(&err, ENOMEM, "out of memory");
 	if (!rc) {
-		write_line(f, json_pack("{s:s, s:i, s:s, s:o, s:I, s:I}", "type", "history",
-					"version", SCHEMA_VERSION, "exported",
-					fmt_time(now, wall_ms()), "file", text(path), "sas",
-					(json_int_t)ask(db, "SELECT count(*) FROM sa"), "actions",
-					(json_int_t)ask(db, "SELECT count(*) FROM action")));
+		write_line(f,
+			   json_pack("{s:s, s:i, s:s, s:o, s:I, s:I}", "type", "history", "version",
+				     SCHEMA_VERSION, "exported", fmt_time(now, wall_ms()), "file",
+				     text(path), "sas",
+				     (json_int_t)db_ask(db, "SELECT count(*) FROM sa"), "actions",
+				     (json_int_t)db_ask(db, "SELECT count(*) FROM action")));
 		rc = each(db, &all, write_line, f, &err);
 	}
 	sqlite3_close(db);

@@ -89,19 +89,6 @@ int db_errno(int code)
 	}
 }
 
-static int64_t ask(sqlite3 *db, const char *sql)
-{
-	sqlite3_stmt *stmt;
-	int64_t v = -1;
-
-	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
-		return -1;
-	if (sqlite3_step(stmt) == SQLITE_ROW)
-		v = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return v;
-}
-
 /* ---- open and check ---- */
 
 static bool is_whole(sqlite3 *db)
@@ -159,7 +146,7 @@ static int set_up(sqlite3 *db, const char **why)
 			  NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
 		return db_errno(rc);
-	if (!ask(db, "SELECT count(*) FROM sqlite_master")) {
+	if (!db_ask(db, "SELECT count(*) FROM sqlite_master")) {
 		rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
 		if (rc != SQLITE_OK)
 			sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
@@ -167,22 +154,22 @@ static int set_up(sqlite3 *db, const char **why)
 	}
 	if (!is_whole(db))
 		return -EUCLEAN;
-	if (ask(db, "PRAGMA application_id") != APPLICATION_ID) {
+	if (db_ask(db, "PRAGMA application_id") != APPLICATION_ID) {
 		*why = "not a history of ours";
 		return -EUCLEAN;
 	}
-	if (ask(db, "PRAGMA user_version") == 2) {
+	if (db_ask(db, "PRAGMA user_version") == 2) {
 		rc = sqlite3_exec(db, upgrade_2, NULL, NULL, NULL);
 		if (rc != SQLITE_OK)
 			sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 		if (rc != SQLITE_OK && db_errno(rc) != -EIO)
 			return db_errno(rc);
 	}
-	if (ask(db, "PRAGMA user_version") != SCHEMA_VERSION) {
+	if (db_ask(db, "PRAGMA user_version") != SCHEMA_VERSION) {
 		*why = "of another version of this program";
 		return -EUCLEAN;
 	}
-	if (!has_tables(db) || ask(db, "SELECT count(*) FROM meta") != 1)
+	if (!has_tables(db) || db_ask(db, "SELECT count(*) FROM meta") != 1)
 		return -EUCLEAN;
 	return 0;
 }
@@ -356,8 +343,8 @@ static int load(struct history *h, sqlite3 *db)
 	ret = load_meta(h, db);
 	if (ret)
 		return ret;
-	h->next_id = ask(db, "SELECT ifnull(max(id), 0) FROM sa") + 1;
-	ord = ask(db, "SELECT ifnull(max(ord), 0) FROM sa WHERE cause <> 0");
+	h->next_id = db_ask(db, "SELECT ifnull(max(id), 0) FROM sa") + 1;
+	ord = db_ask(db, "SELECT ifnull(max(ord), 0) FROM sa WHERE cause <> 0");
 	if (h->next_id <= 0 || ord < 0)
 		return -EUCLEAN;
 	h->ord = ord;

@@ -22,6 +22,8 @@
 	"conn, child, spi, src, grade, action, outcome, first_drop, verdict, " \
 	"acted, first_new, wall, done"
 
+/* A number that the file tells, or -1. */
+int64_t db_ask(sqlite3 *db, const char *sql);
 void sa_bind(sqlite3_stmt *stmt, const struct hist_sa *sa, int64_t ord);
 /* Strings are the statement's, until its next step. */
 void sa_read(sqlite3_stmt *stmt, struct hist_sa *sa, int64_t *ord);

@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One SA as a row of the file. Text comes from outside and may hold any byte
- * but NUL; it is only ever bound, with its length.
+ * The history's file as both programs read it: a number, or an SA as a row. Text
+ * comes from outside and may hold any byte but NUL; it is only ever bound, with
+ * its length.
  */
 #include <string.h>
 #include <sys/socket.h>
 
 #include "history_db.h"
+
+int64_t db_ask(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *stmt;
+	int64_t v = -1;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+		return -1;
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		v = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return v;
+}
 
 void bind_text(sqlite3_stmt *stmt, int at, const char *text)
 {
