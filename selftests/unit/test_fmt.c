@@ -7,6 +7,7 @@
 
 #include "ktap.h"
 #include "fmt.h"
+#include "json.h"
 
 static void test_escape(void)
 {
@@ -202,6 +203,33 @@ static void test_time(void)
 		ktap_str("time", t[i].text, fmt_time(buf, t[i].ms));
 }
 
+static void test_json_text(void)
+{
+	static const struct {
+		const char *in, *out;
+	} t[] = {
+		{ "", "" },
+		{ "gw-\xc3\xa4 \"\\\n", "gw-\xc3\xa4 \"\\\n" },
+		{ "gw-\xe4", "gw-\\xe4" },
+	};
+	char text[3000], out[12000];
+	json_t *j;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		j = json_text(t[i].in);
+		ktap_str("text in JSON", t[i].out, json_string_value(j));
+		json_decref(j);
+	}
+	memset(text, 0xff, sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (i = 0; i < sizeof(text) - 1; i++)
+		memcpy(out + 4 * i, "\\xff", 5);
+	j = json_text(text);
+	ktap_str("of any length", out, json_string_value(j));
+	json_decref(j);
+}
+
 static void test_age(void)
 {
 	static const struct {
@@ -246,6 +274,7 @@ int main(void)
 	test_escape();
 	test_escape_room();
 	test_json_round_trip();
+	test_json_text();
 	test_modes();
 	test_lines();
 	test_time();

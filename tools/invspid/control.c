@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "control_int.h"
-#include "fmt.h"
 
 #define CLIENTS_MAX 16
 #define CLIENT_MS 10000
@@ -28,17 +27,6 @@ struct control {
 	struct client *client;
 	bool closed;
 };
-
-json_t *json_text(const char *s)
-{
-	char buf[1024];
-	json_t *j = json_string(s);
-
-	if (j)
-		return j;
-	fmt_escape(buf, sizeof(buf), s, strlen(s));
-	return json_string(buf);
-}
 
 json_t *json_addr(int family, const uint8_t *addr)
 {

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "daemon.h"
+#include "json.h"
 
 #define REQUEST_MAX 4096
 
@@ -52,8 +53,6 @@ const char *client_arg(const struct client *cl, const char *key);
 /* The member "conn"; refuses and returns NULL if there is none. */
 const char *client_conn(struct client *cl, const char *or_all);
 
-/* Any bytes as a JSON string: what is not UTF-8 is shown as \xNN. */
-json_t *json_text(const char *s);
 json_t *json_addr(int family, const uint8_t *addr);
 
 void do_status(struct client *cl);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "fmt.h"
+#include "json.h"
 #include "log.h"
 #include "settings.h"
 
@@ -106,25 +105,6 @@ static bool is_over(const struct settings *s, const struct entry *e)
 
 /* ---- the file ---- */
 
-/* JSON holds UTF-8 only. */
-static json_t *text(const char *t)
-{
-	json_t *j = json_string(t);
-	size_t len;
-	char *buf;
-
-	if (j)
-		return j;
-	len = fmt_escape(NULL, 0, t, strlen(t));
-	buf = malloc(len + 1);
-	if (!buf)
-		return NULL;
-	fmt_escape(buf, len + 1, t, strlen(t));
-	j = json_string(buf);
-	free(buf);
-	return j;
-}
-
 static json_t *to_json(const struct settings *s)
 {
 	json_t *holds = json_array(), *modes = json_array();
@@ -136,17 +116,17 @@ static json_t *to_json(const struct settings *s)
 		if (is_over(s, e))
 			continue;
 		json_array_append_new(holds,
-				      json_pack("{s:o, s:o, s:I, s:I, s:I}", "conn", text(e->conn),
-						"reason", text(e->reason), "since",
-						(json_int_t)e->since_wall, "until",
+				      json_pack("{s:o, s:o, s:I, s:I, s:I}", "conn",
+						json_text(e->conn), "reason", json_text(e->reason),
+						"since", (json_int_t)e->since_wall, "until",
 						(json_int_t)e->until_wall, "until_boot",
 						(json_int_t)(e->this_boot ? e->until_boot : 0)));
 	}
 	for (i = 0; i < s->modes.n; i++) {
 		e = &s->modes.e[i];
-		json_array_append_new(modes, json_pack("{s:o, s:s, s:I}", "conn", text(e->conn),
-						       "mode", mode_name(e->mode), "since",
-						       (json_int_t)e->since_wall));
+		json_array_append_new(
+			modes, json_pack("{s:o, s:s, s:I}", "conn", json_text(e->conn), "mode",
+					 mode_name(e->mode), "since", (json_int_t)e->since_wall));
 	}
 	return json_pack("{s:i, s:s, s:o, s:o}", "version", VERSION, "boot_id", s->boot_id, "holds",
 			 holds, "modes", modes);
