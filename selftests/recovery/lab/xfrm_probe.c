@@ -26,9 +26,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "xfrm.h"
 
 static const char *const hows[] = { "deleted", "expired", "flushed", "unseen" };
@@ -202,14 +202,12 @@ static void on_input(uv_poll_t *poll, int status, int events)
 int main(void)
 {
 	static const struct xfrm_events ev = { on_added, on_removed, on_flushed };
-	struct timespec ts;
 	uv_loop_t loop;
 	uv_poll_t in;
 	char *err;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	clock_gettime(CLOCK_BOOTTIME, &ts);
-	started = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	started = now_ms();
 	uv_loop_init(&loop);
 	xfrm = xfrm_new(&loop, &ev, NULL, &err);
 	if (!xfrm) {
