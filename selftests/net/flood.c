@@ -13,7 +13,6 @@
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +22,8 @@
 #include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "args.h"
 
 #define BATCH 64
 #define PAYLOAD 64 /* after the ESP header */
@@ -65,34 +66,10 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 all sent, 1 not, 2 wrong usage.\n";
 
-__attribute__((format(printf, 1, 2), noreturn)) static void die_usage(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("flood: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputs(" (see --help)\n", stderr);
-	exit(2);
-}
-
 static void die(const char *what, int err)
 {
 	fprintf(stderr, "flood: %s: %s\n", what, strerror(err));
 	exit(1);
-}
-
-static unsigned long number(const char *opt, const char *s, unsigned long min, unsigned long max)
-{
-	unsigned long v;
-	char *end;
-
-	errno = 0;
-	v = strtoul(s, &end, 0);
-	if (*s == '-' || end == s || *end || errno || v < min || v > max)
-		die_usage("%s '%s': must be a number from %lu to %lu", opt, s, min, max);
-	return v;
 }
 
 static void parse_addresses(struct options *o, char **argv)
@@ -148,9 +125,7 @@ static void parse(struct options *o, int argc, char **argv)
 	o->ifindex = if_nametoindex(argv[0]);
 	if (!o->ifindex)
 		die(argv[0], errno);
-	if (sscanf(argv[1], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &o->mac[0], &o->mac[1], &o->mac[2],
-		   &o->mac[3], &o->mac[4], &o->mac[5]) != 6)
-		die_usage("MAC '%s': must be six hexadecimal bytes with colons", argv[1]);
+	parse_mac("MAC", argv[1], o->mac);
 	parse_addresses(o, argv + 2);
 }
 

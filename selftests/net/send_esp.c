@@ -14,7 +14,6 @@
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +22,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "args.h"
 
 #define PACKET_MAX 65535
 #define PAYLOAD_MAX 60000
@@ -85,34 +86,10 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 all sent, 1 not, 2 wrong usage.\n";
 
-__attribute__((format(printf, 1, 2), noreturn)) static void die_usage(const char *fmt, ...)
-{
-	va_list ap;
-
-	fputs("send_esp: ", stderr);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputs(" (see --help)\n", stderr);
-	exit(2);
-}
-
 static void die(const char *what)
 {
 	fprintf(stderr, "send_esp: %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static unsigned long number(const char *opt, const char *s, unsigned long max)
-{
-	char *end;
-	unsigned long v;
-
-	errno = 0;
-	v = strtoul(s, &end, 0);
-	if (*s == '-' || end == s || *end || errno || v > max)
-		die_usage("%s '%s': must be a number from 0 to %lu", opt, s, max);
-	return v;
 }
 
 static void parse_bytes(struct options *o, const char *s)
@@ -149,7 +126,7 @@ static void parse_proto(struct options *o, const char *s)
 		o->proto = IPPROTO_UDP;
 	} else {
 		o->form = FORM_BYTES;
-		o->proto = number("--proto", s, 255);
+		o->proto = number("--proto", s, 0, 255);
 	}
 }
 
@@ -198,64 +175,60 @@ static void parse(struct options *o, int argc, char **argv)
 			parse_proto(o, optarg);
 			break;
 		case 's':
-			o->spi = number("--spi", optarg, UINT32_MAX);
+			o->spi = number("--spi", optarg, 0, UINT32_MAX);
 			break;
 		case 'q':
-			o->seq = number("--seq", optarg, UINT32_MAX);
+			o->seq = number("--seq", optarg, 0, UINT32_MAX);
 			break;
 		case 'n':
-			o->count = number("--count", optarg, ULONG_MAX);
+			o->count = number("--count", optarg, 0, ULONG_MAX);
 			break;
 		case 'r':
-			o->rate = number("--rate", optarg, 1000000000);
+			o->rate = number("--rate", optarg, 0, 1000000000);
 			break;
 		case 'F':
-			o->flows = number("--flows", optarg, UINT32_MAX);
+			o->flows = number("--flows", optarg, 0, UINT32_MAX);
 			break;
 		case 'R':
 			o->random_spi = true;
-			o->seed = number("--random", optarg, ULONG_MAX);
+			o->seed = number("--random", optarg, 0, ULONG_MAX);
 			break;
 		case 'Z':
 			o->random_src = true;
 			break;
 		case 'l':
-			o->len = number("--len", optarg, PAYLOAD_MAX);
+			o->len = number("--len", optarg, 0, PAYLOAD_MAX);
 			break;
 		case 'b':
 			parse_bytes(o, optarg);
 			break;
 		case 't':
-			o->cut = number("--truncate", optarg, PAYLOAD_MAX);
+			o->cut = number("--truncate", optarg, 0, PAYLOAD_MAX);
 			break;
 		case 'P':
-			o->sport = number("--sport", optarg, 65535);
+			o->sport = number("--sport", optarg, 0, 65535);
 			break;
 		case 'D':
-			o->dport = number("--dport", optarg, 65535);
+			o->dport = number("--dport", optarg, 0, 65535);
 			break;
 		case 'f':
-			o->fragment = number("--fragment", optarg, 65528);
+			o->fragment = number("--fragment", optarg, 0, 65528);
 			break;
 		case 'e':
 			o->ext = optarg;
 			break;
 		case 'M':
-			o->mark = number("--mark", optarg, UINT32_MAX);
+			o->mark = number("--mark", optarg, 0, UINT32_MAX);
 			break;
 		case 'i':
 			o->dev = optarg;
 			break;
 		case 'm':
-			mac = sscanf(optarg, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &o->mac[0],
-				     &o->mac[1], &o->mac[2], &o->mac[3], &o->mac[4],
-				     &o->mac[5]) == 6;
-			if (!mac)
-				die_usage("--mac '%s': must be six hexadecimal bytes with colons",
-					  optarg);
+			parse_mac("--mac", optarg, o->mac);
+			mac = true;
 			break;
 		case 'L':
-			o->total = number("--length", optarg, 65535);
+			o->total = number("--length", optarg, 0, 65535);
 			break;
 		case 'h':
 			fputs(usage, stdout);
