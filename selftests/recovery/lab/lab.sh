@@ -412,10 +412,11 @@ gap()
 	[ -n "$gap_begin" ]
 }
 
+# monitor_start [ike] - see wiremon.c
 monitor_start()
 {
 	rm -f "$LAB/wire"
-	wiremon "$LAB/wire" "$W" pa &
+	wiremon "$LAB/wire" "$W" pa "$@" &
 	MONITOR_PID=$!
 	NS_PIDS+=($!)
 	busywait 20 test -e "$LAB/wire" || bail_out "the monitor does not start"

@@ -4,13 +4,16 @@
  * the switch between them. A line for every IKE packet and for every packet of
  * the inner networks, of a tunnel or of a probe that is not encrypted:
  *
- *	TIME DIR ike SRC SPORT DST DPORT EXCHANGE request|response MSGID INITIATOR-SPI
+ *	TIME DIR ike SRC SPORT DST DPORT EXCHANGE request|response MSGID INITIATOR-SPI LENGTH
  *	TIME DIR clear SRC DST PROTOCOL
  *
  * and at the end one for every SPI, and one with what the socket lost:
  *
  *	TIME DIR esp SPI PACKETS FIRST LAST
  *	TIME - end PACKETS LOST
+ *
+ * (SPI is "others" for those that there was no room for). With "ike" as the last
+ * argument only IKE over IPv4 is looked at, so that a flood of ESP loses none of it.
  *
  * DIR is "from" for what the gateway at this port sent and "to" for what it is
  * sent: it comes from the port and not from addresses, which can be forged.
@@ -24,6 +27,7 @@
 #include <error.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -39,6 +43,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MAX_SPIS 4096
 #define PROBE_PORTS 9000 /* and the nine after it */
 
@@ -60,6 +65,7 @@ struct spi {
 
 static struct spi spis[MAX_SPIS];
 static unsigned int nspis;
+static uint64_t others[2]; /* from, to */
 static volatile sig_atomic_t stop;
 static uint64_t packets;
 
@@ -90,8 +96,10 @@ static void count_esp(const struct packet *p, const uint8_t *esp, size_t len)
 	for (i = 0; i < nspis; i++)
 		if (spis[i].spi == spi && spis[i].dir == p->dir)
 			break;
-	if (i == MAX_SPIS)
-		error(1, 0, "more than %d SPIs", MAX_SPIS);
+	if (i == MAX_SPIS) {
+		others[p->dir[0] == 't']++;
+		return;
+	}
 	if (i == nspis) {
 		nspis++;
 		spis[i] = (struct spi){ .spi = spi, .dir = p->dir, .first = p->at };
@@ -104,10 +112,10 @@ static void print_ike(FILE *out, const struct packet *p, const uint8_t *ike, siz
 {
 	if (len < 28)
 		return;
-	fprintf(out, "%" PRId64 " %s ike %s %u %s %u %u %s %u %08" PRIx32 "%08" PRIx32 "\n", p->at,
-		p->dir, p->src, get16(p->data), p->dst, get16(p->data + 2), ike[18],
+	fprintf(out, "%" PRId64 " %s ike %s %u %s %u %u %s %u %08" PRIx32 "%08" PRIx32 " %zu\n",
+		p->at, p->dir, p->src, get16(p->data), p->dst, get16(p->data + 2), ike[18],
 		ike[19] & 0x20 ? "response" : "request", get32(ike + 20), get32(ike),
-		get32(ike + 4));
+		get32(ike + 4), len);
 }
 
 static void take_udp(FILE *out, const struct packet *p)
@@ -179,8 +187,23 @@ static void take(FILE *out, const struct sockaddr_ll *ll, const uint8_t *ip, siz
 		count_esp(&p, p.data, p.len);
 }
 
-static int open_port(const char *netns, const char *ifname)
+/* UDP without IP options from or to port 500, or with the four zero bytes. */
+static struct sock_filter ike_only[] = {
+	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 9),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 7),
+	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 20),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 500, 4, 0),
+	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 22),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 500, 2, 0),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 28),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	BPF_STMT(BPF_RET | BPF_K, 0),
+};
+
+static int open_port(const char *netns, const char *ifname, bool ike)
 {
+	struct sock_fprog filter = { ARRAY_SIZE(ike_only), ike_only };
 	struct sockaddr_ll ll = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(ETH_P_ALL),
@@ -200,6 +223,7 @@ static int open_port(const char *netns, const char *ifname)
 	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) ||
+	    (ike && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter))) ||
 	    bind(fd, (void *)&ll, sizeof(ll)))
 		error(1, errno, "packet socket on %s", ifname);
 	return fd;
@@ -247,14 +271,14 @@ int main(int argc, char **argv)
 	int64_t end;
 	FILE *out;
 
-	if (argc != 4) {
-		fputs("Usage: wiremon FILE NETNS INTERFACE\n", stderr);
+	if (argc != 4 && (argc != 5 || strcmp(argv[4], "ike"))) {
+		fputs("Usage: wiremon FILE NETNS INTERFACE [ike]\n", stderr);
 		return 2;
 	}
 	out = fopen(argv[1], "we");
 	if (!out)
 		error(1, errno, "%s", argv[1]);
-	pfd.fd = open_port(argv[2], argv[3]);
+	pfd.fd = open_port(argv[2], argv[3], argc == 5);
 	pfd.events = POLLIN;
 	/* Only while waiting, or one could come just before and be waited for. */
 	sigemptyset(&signals);
@@ -277,6 +301,10 @@ int main(int argc, char **argv)
 			"%" PRId64 " %s esp 0x%08" PRIx32 " %" PRIu64 " %" PRId64 " %" PRId64 "\n",
 			end, spis[i].dir, spis[i].spi, spis[i].packets, spis[i].first,
 			spis[i].last);
+	for (i = 0; i < 2; i++)
+		if (others[i])
+			fprintf(out, "%" PRId64 " %s esp others %" PRIu64 " - -\n", end,
+				i ? "to" : "from", others[i]);
 	if (getsockopt(pfd.fd, SOL_PACKET, PACKET_STATISTICS, &st, &len))
 		error(1, errno, "PACKET_STATISTICS");
 	fprintf(out, "%" PRId64 " - end %" PRIu64 " %u\n", end, packets, st.tp_drops);
