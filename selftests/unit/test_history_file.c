@@ -263,6 +263,42 @@ static void test_unusable(void)
 	}
 }
 
+/* The newest row of "net" ended so; then a process that cannot use the file goes on. */
+static void check_missed(const char *name, enum sa_end end)
+{
+	char dir[128], path[256], aside[256];
+	struct history *h;
+
+	snprintf(dir, sizeof(dir), "%s", new_dir());
+	snprintf(path, sizeof(path), "%s/history.db", dir);
+	snprintf(aside, sizeof(aside), "%s/aside", dir);
+	h = open_dir(dir);
+	sync_one(h, "net", 0x51);
+	hist_end(h, 0x51, ESP, end, clock_ms);
+	hist_close(h);
+	if (rename(path, aside) || mkdir(path, 0700))
+		perror(path);
+	h = open_dir(dir);
+	ktap_has("the file cannot be used", "memory only", hist_error(h) ? hist_error(h) : "");
+	sync_one(h, "net", 0x52);
+	hist_end(h, 0x52, ESP, END_OPERATOR, clock_ms);
+	hist_close(h);
+	if (rmdir(path) || rename(aside, path))
+		perror(path);
+	h = open_boot(dir, "boot-2");
+	ktap_str("the file can be used again", NULL, hist_error(h));
+	ktap_int(name, 0, hist_should_be_up(h, "gw", NULL, NULL, NULL));
+	hist_close(h);
+}
+
+/* What the operator closed meanwhile the file knows as alive, or as to be brought back. */
+static void test_missed(void)
+{
+	check_missed("alive in the file, then closed by hand", END_NONE);
+	check_missed("lost in the file, then up and closed by hand", END_DAEMON_LOST);
+	check_missed("given up in the file, then up and closed by hand", END_GAVE_UP);
+}
+
 static void fill(const char *dir, bool full)
 {
 	char path[256], block[4096];
@@ -354,6 +390,45 @@ static void test_full(void)
 	sync_one(h, "net", 0x23);
 	h = reopen(h, dir);
 	ktap_end("the doubt is over", END_NONE, end_of(h, 0x23));
+	hist_close(h);
+	umount(dir);
+}
+
+/* So many changes wait for the disk that one of them is lost: then the file is in doubt. */
+static void test_overflow(void)
+{
+	const char *dir = new_dir();
+	struct history *h;
+	struct sas s;
+	uint32_t i;
+
+	mkdir(dir, 0700);
+	if (!own_mounts() || mount("none", dir, "tmpfs", 0, "size=64m,mode=700")) {
+		printf("# not root: a full disk is not tested\n");
+		return;
+	}
+	h = open_dir(dir);
+	sync_one(h, "net", 0x61);
+	hist_flush(h);
+	fill(dir, true);
+	for (i = 0; i < HIST_QUEUE_MAX + 1000; i++) {
+		listing_begin(&s, "gw");
+		s.l.blocking = true;
+		listing_add(&s, "net", 0x61, 0);
+		listing_add(&s, "bulk", 0x10000 + i, 0);
+		hist_sync(h, NULL, &s.l, clock_ms);
+		clock_ms += 10;
+	}
+	ktap_ok(h->w.dropped, "changes were dropped");
+	hist_end(h, 0x61, ESP, END_OPERATOR, clock_ms);
+	ktap_ok(hist_by_hand(h, "gw", "net", NULL), "known in memory");
+	fill(dir, false);
+	wait_error(h, false);
+	ktap_int("space again: flush", 0, hist_flush(h));
+	hist_close(h);
+	h = open_boot(dir, "boot-2");
+	ktap_int("what was closed by hand is not wanted", 0,
+		 hist_should_be_up(h, "gw", NULL, NULL, NULL));
 	hist_close(h);
 	umount(dir);
 }
@@ -504,9 +579,10 @@ static void test_flood(void)
 
 int main(void)
 {
-	static const history_test tests[] = { test_modes, test_upgrade, test_corrupt, test_unusable,
-					      test_full,  test_quota,	test_size,    test_actions,
-					      test_flood, NULL };
+	static const history_test tests[] = { test_modes,    test_upgrade, test_corrupt,
+					      test_unusable, test_missed,  test_full,
+					      test_overflow, test_quota,   test_size,
+					      test_actions,  test_flood,   NULL };
 
 	return history_main(tests);
 }

@@ -128,7 +128,7 @@ static void end_unhealed(struct history *h, enum sa_end end)
 }
 
 /*
- * Rows of an earlier boot, and rows about whose end the file may lack the word
+ * Rows of an earlier boot, and children about whose end the file may lack the word
  * of the daemon.
  */
 static void end_at_open(struct history *h)
@@ -145,6 +145,9 @@ static void end_at_open(struct history *h)
 				row_end(h, row, END_MACHINE_DOWN, row->sa.last_alive);
 		}
 		row = kid_newest(k);
+		/* It may have been up since, and closed. */
+		if (row && h->w.flag && end_is_wanted(row->sa.end))
+			row_end(h, row, END_UNSEEN, row->sa.ended_at);
 		if (row && row->sa.end == END_KERNEL_LOST && row->sa.ended_at < h->meta.base)
 			row_end(h, row, END_MACHINE_DOWN, row->sa.ended_at);
 	}
@@ -247,6 +250,7 @@ struct history *hist_open_env(const char *dir, const struct hist_env *env, char 
 	h->env.boot_id = NULL;
 	if (ret) {
 		writer_stop(h);
+		writer_flag(&h->w, true);
 		db_close(h);
 		forget_all(h);
 		writer_error(&h->w, ret,

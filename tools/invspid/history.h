@@ -59,9 +59,10 @@ struct hist_sa {
  *
  * A corrupt file, or one of another version, is put aside as history.db.corrupt
  * and a new one begun. At open, rows still alive from an earlier boot end as
- * END_MACHINE_DOWN. If the last process could not write its last changes (a
- * full disk), its live rows end as END_UNSEEN: they may have ended in any way,
- * and what somebody closed must not be reopened.
+ * END_MACHINE_DOWN. If the last process could not write all of its changes (a
+ * full disk, a file that it could not open), all that should be up ends as
+ * END_UNSEEN: it may have ended in any way, and what somebody closed must not be
+ * reopened.
  *
  * A directory that cannot be used is no failure: hist_error() tells, and the
  * history is then kept in memory, bounded. Its being in use by another process

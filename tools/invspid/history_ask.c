@@ -85,7 +85,7 @@ int hist_child(struct history *h, const char *conn, const char *child, const cha
 }
 
 /* See hist_should_be_up() in history.h for the reasons. */
-static bool wanted(enum sa_end end)
+bool end_is_wanted(enum sa_end end)
 {
 	switch (end) {
 	case END_NONE:
@@ -118,15 +118,17 @@ int hist_should_be_up(struct history *h, const char *conn, const char *peer,
 		      void (*cb)(void *arg, const struct hist_sa *sa), void *arg)
 {
 	struct hist_sa sa;
+	struct row *row;
 	struct kid *k;
 	int n = 0;
 
 	for (k = kid_first(h, conn); k; k = k->conn_next) {
-		if (strcmp(k->conn, conn) || (peer && peer[0] && strcmp(k->peer, peer)) ||
-		    !kid_newest(k) || !wanted(kid_newest(k)->sa.end) || superseded(h, k, peer))
+		row = kid_newest(k);
+		if (strcmp(k->conn, conn) || (peer && peer[0] && strcmp(k->peer, peer)) || !row ||
+		    !end_is_wanted(row->sa.end) || superseded(h, k, peer))
 			continue;
 		n++;
-		give(h, kid_newest(k), &sa);
+		give(h, row, &sa);
 		if (cb)
 			cb(arg, &sa);
 	}

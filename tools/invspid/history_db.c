@@ -362,8 +362,8 @@ static int load(struct history *h, sqlite3 *db)
 }
 
 /*
- * The flag says that the last process had ends to write and could not (a full
- * disk): the rows it left alive may have ended in any way.
+ * The flag says that the last process had ends to write and could not: what the
+ * file has as alive, or as lost, may have ended in any way.
  */
 static void check_flag(struct history *h)
 {
@@ -372,7 +372,7 @@ static void check_flag(struct history *h)
 	if (pread(h->lock_fd, &flag, 1, 0) != 1 || flag != '1')
 		return;
 	log_warn("history: the previous process could not write its last changes;");
-	log_warn("history: what was alive then is not brought back by itself");
+	log_warn("history: what was up then is not brought back by itself");
 	h->w.flag = true;
 }
 

@@ -185,6 +185,9 @@ int64_t hist_in(const struct history *h, int64_t boot_ms);
 int64_t hist_out(const struct history *h, int64_t t);
 int64_t hist_wall(const struct history *h, int64_t t);
 
+/* history_ask.c */
+bool end_is_wanted(enum sa_end end); /* should a child that ended so be up again */
+
 /* history_rows.c */
 struct row *row_new(struct history *h, const struct hist_sa *sa); /* NULL: no memory */
 int row_change(struct history *h, struct row *row, const struct hist_sa *sa);
@@ -213,6 +216,7 @@ int db_errno(int sqlite_code);
 int writer_prepare(struct history *h);
 int writer_start(struct history *h);
 void writer_stop(struct history *h);
+void writer_flag(struct writer *w, bool flag);
 void write_row(struct history *h, struct row *row, bool urgent);
 int write_op(struct history *h, struct op *op, bool urgent); /* takes @op; 0 or -errno */
 void write_meta(struct history *h);

@@ -59,11 +59,13 @@ void writer_error(struct writer *w, int code, const char *format, ...)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/*
+/**
+ * writer_flag() - say in the lock's file whether the history's lacks changes
+ *
  * Written in place into a block that the file has had since it was made, which
  * works on a full disk too.
  */
-static void set_flag(struct writer *w, bool flag)
+void writer_flag(struct writer *w, bool flag)
 {
 	if (w->flag == flag || w->flag_fd < 0)
 		return;
@@ -232,7 +234,7 @@ static void *writer_main(void *arg)
 	struct op *batch = NULL, **tail = &batch;
 	char text[sizeof(w->error)];
 	struct hist_meta meta;
-	bool stop, changed;
+	bool stop, changed, lost;
 	int ret;
 
 	pthread_mutex_lock(&w->lock);
@@ -244,12 +246,13 @@ static void *writer_main(void *arg)
 		tail = take_queue(w, tail);
 		meta = w->meta;
 		changed = w->new_limits;
+		lost = w->dropped;
 		pthread_mutex_unlock(&w->lock);
 
 		if (changed)
 			limits(w);
 		ret = write_batch(w, batch, &meta, text, sizeof(text));
-		set_flag(w, ret);
+		writer_flag(w, ret || lost);
 
 		pthread_mutex_lock(&w->lock);
 		if (ret) {
