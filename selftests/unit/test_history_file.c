@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -299,6 +300,36 @@ static void test_missed(void)
 	check_missed("given up in the file, then up and closed by hand", END_GAVE_UP);
 }
 
+/* Nothing of a file may count that was read and then could not be used. */
+static void test_few_descriptors(void)
+{
+	const char *dir = new_dir();
+	struct history *h = open_dir(dir);
+	struct rlimit old, few;
+	uint32_t min, max;
+	int first, failed = 0;
+
+	sync_one(h, "net", 0x100);
+	hist_close(h);
+	first = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	close(first);
+	getrlimit(RLIMIT_NOFILE, &old);
+	few = old;
+	for (few.rlim_cur = (rlim_t)first + 1; few.rlim_cur < (rlim_t)first + 10; few.rlim_cur++) {
+		setrlimit(RLIMIT_NOFILE, &few);
+		h = open_dir(dir);
+		setrlimit(RLIMIT_NOFILE, &old);
+		if (hist_error(h)) {
+			failed++;
+			ktap_ok(!hist_spi_range(h, &min, &max), "%d descriptors: no range of SPIs",
+				(int)few.rlim_cur - first);
+			ktap_end("no row", END__COUNT, end_of(h, 0x100));
+		}
+		hist_close(h);
+	}
+	ktap_ok(failed > 1, "too few descriptors: %d times", failed);
+}
+
 static void fill(const char *dir, bool full)
 {
 	char path[256], block[4096];
@@ -579,10 +610,11 @@ static void test_flood(void)
 
 int main(void)
 {
-	static const history_test tests[] = { test_modes,    test_upgrade, test_corrupt,
-					      test_unusable, test_missed,  test_full,
-					      test_overflow, test_quota,   test_size,
-					      test_actions,  test_flood,   NULL };
+	static const history_test tests[] = { test_modes,    test_upgrade,  test_corrupt,
+					      test_unusable, test_missed,   test_few_descriptors,
+					      test_full,     test_overflow, test_quota,
+					      test_size,     test_actions,  test_flood,
+					      NULL };
 
 	return history_main(tests);
 }

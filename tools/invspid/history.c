@@ -153,6 +153,24 @@ static void end_at_open(struct history *h)
 	}
 }
 
+/* As if there were no file. */
+static void empty(struct history *h)
+{
+	memset(h->spi, 0, sizeof(h->spi));
+	memset(h->kid, 0, sizeof(h->kid));
+	memset(h->conn, 0, sizeof(h->conn));
+	memset(&h->meta, 0, sizeof(h->meta));
+	h->ended = NULL;
+	h->ended_last = &h->ended;
+	h->nended = 0;
+	h->bloom = NULL;
+	h->spi_min = UINT32_MAX;
+	h->spi_max = 0;
+	h->next_id = 1;
+	h->ord = 0;
+	h->wall_before = 0;
+}
+
 static struct history *hist_alloc(const char *dir, const struct hist_env *env)
 {
 	struct history *h = calloc(1, sizeof(*h));
@@ -169,10 +187,8 @@ static struct history *hist_alloc(const char *dir, const struct hist_env *env)
 	h->env = *env;
 	h->lock_fd = -1;
 	h->w.flag_fd = -1;
-	h->next_id = 1;
-	h->ended_last = &h->ended;
+	empty(h);
 	h->reaped_at = LONG_AGO;
-	h->spi_min = UINT32_MAX;
 	h->heartbeat_at = LONG_AGO;
 	h->w.last = &h->w.first;
 	h->w.days = HIST_DAYS;
@@ -206,17 +222,8 @@ static void hist_free(struct history *h)
 static void forget_all(struct history *h)
 {
 	rows_free(h);
-	memset(h->spi, 0, sizeof(h->spi));
-	memset(h->kid, 0, sizeof(h->kid));
-	memset(h->conn, 0, sizeof(h->conn));
-	h->ended = NULL;
-	h->ended_last = &h->ended;
-	h->nended = 0;
 	free(h->bloom);
-	h->bloom = NULL;
-	h->next_id = 1;
-	h->ord = 0;
-	memset(&h->meta, 0, sizeof(h->meta));
+	empty(h);
 }
 
 struct history *hist_open_env(const char *dir, const struct hist_env *env, char **err)
