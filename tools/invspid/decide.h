@@ -94,7 +94,8 @@ enum sa_end {
  * @peer_recent: the peer was there not too long ago for that
  * @hist_known: the history knows the SPI as the daemon's
  * @hist_end: how it ended
- * @hist_ended_at: when; LONG_AGO if in an earlier boot
+ * @hist_ended_at: when, or when it left the kernel if that was later; LONG_AGO if in an
+ *	earlier boot
  * @hist_addr_same: source and destination are those that the SA had
  * @hist_port_same: so is the peer's UDP port (true if not encapsulated then and now)
  * @child_up: the child that the SPI belonged to is up, with another SPI

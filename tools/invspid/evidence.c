@@ -160,7 +160,8 @@ static void fill_history(struct invspid *d, struct tracked *t, struct who *who)
 		who_is(who, h.remote_id);
 	who->ago = h.ago;
 	ev->hist_end = h.end;
-	ev->hist_ended_at = h.ended_at;
+	/* The kernel may have had it for longer: until then its packets came through. */
+	ev->hist_ended_at = MAX(h.ended_at, ev->lost_at);
 	if (ev->lost_at == LONG_AGO && h.end != END_NONE)
 		ev->lost_at = h.ended_at;
 	ev->hist_addr_same = ike_addr_is(&h.remote, t->flow.family, t->flow.src.b) &&
