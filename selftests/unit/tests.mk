@@ -49,3 +49,7 @@ OBJS_test_settings := invspid/conf.o invspid/conf_copy.o invspid/conf_file.o inv
 LIBS_test_settings := jansson libconfuse libuv
 OBJS_test_history_show := $(HISTORY)
 LIBS_test_history_show := sqlite3
+
+OBJS_test_recover := $(DECIDE) $(addprefix invspid/,attempt.o initiate.o listing.o listing_kept.o recover.o \
+	resume.o)
+LIBS_test_recover := libuv

@@ -10,6 +10,7 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "recover_int.h"
 
 #define SPLIT_BRAIN 3 /* IKE_SAs of ours removed ... */
 #define SPLIT_BRAIN_MS 600000 /* ... in this time */
@@ -200,18 +201,21 @@ void attempt_end(struct invspid *d, const char *peer, const char *child, enum gr
  * @id: the peer's identity
  *
  * A peer that has authenticated is there: earlier failures count no more. Of a
- * connection with many peers that is said of this one.
+ * connection with many peers that is said of this one. What it was too slow for is
+ * a failure all the same.
  */
-void recover_ike_up(struct invspid *d, const char *conn, const char *id)
+void recover_ike_up(struct invspid *d, const char *conn, const char *id, uint32_t ike_id)
 {
 	char key[PEER_LEN];
 	struct attempt *a;
 
+	look_soon(d, 0);
+	if (recovery_came_up(d, conn, ike_id))
+		return;
 	peer_key(key, conn, id);
 	for (a = d->attempts; a; a = a->next)
 		if (!strcmp(a->peer, conn) || !strcmp(a->peer, key))
 			forget(a);
-	look_soon(d, 0);
 }
 
 /**

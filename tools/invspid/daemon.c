@@ -293,7 +293,7 @@ static void on_ike_updown(void *arg, const char *conn, const char *remote_id, ui
 
 	log_debug("IKE_SA %s[%u] %s", conn, ike_id, up ? "up" : "down");
 	if (up)
-		recover_ike_up(d, conn, remote_id);
+		recover_ike_up(d, conn, remote_id, ike_id);
 	else
 		recover_ike_down(d, conn, remote_id);
 	look_for_new(d, SYNC_DELAY_MS);

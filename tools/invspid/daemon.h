@@ -88,7 +88,8 @@ struct tracked {
  * @refused: the last rekey was refused by the peer
  * @g1_since: a rekey is under way since; INT64_MAX if not
  * @recreated, @reauthenticated: was tried since it last healed
- * @owed: we took a connection down and did not get all of it up again
+ * @owed: we began to initiate children, or ended them, and they are not all up yet
+ * @took_down: ... and it was we who ended them
  * @disrupted_at: when the connection was last interrupted, for its first entry
  * @cause: the flow that it was begun for, @cause_child and @first_drop are its
  */
@@ -101,7 +102,7 @@ struct attempt {
 	int64_t next_try;
 	int64_t gave_up_at;
 	int64_t begun_at, in_step_at, g1_since, disrupted_at;
-	bool refused, recreated, reauthenticated, owed;
+	bool refused, recreated, reauthenticated, owed, took_down;
 	bool brought_up;
 	unsigned int removed;
 	enum outcome outcome;
@@ -298,7 +299,7 @@ int64_t attempt_disrupted_at(const struct invspid *d, const char *peer);
 void attempts_free(struct invspid *d);
 void recover_listed(struct invspid *d, const struct ike_listing *l);
 unsigned int recover_retry(struct invspid *d, const char *conn);
-void recover_ike_up(struct invspid *d, const char *conn, const char *id);
+void recover_ike_up(struct invspid *d, const char *conn, const char *id, uint32_t ike_id);
 void recover_ike_down(struct invspid *d, const char *conn, const char *id);
 
 /* control.c */

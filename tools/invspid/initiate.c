@@ -79,13 +79,22 @@ static const struct ike_sa *there_now(const struct recovery *r, const struct ike
 }
 
 /* One that this side has begun with the peer. */
-static bool is_half_made(const struct recovery *r, const struct ike_sa *sa)
+static const struct ike_sa *half_made(const struct recovery *r, const struct ike_listing *l)
 {
-	if (sa->state != IKE_CONNECTING || !sa->initiator || strcmp(sa->conn, r->conn))
-		return false;
-	return !r->copy || ike_addr_is(&sa->remote, r->flow.family, r->flow.src.b);
+	const struct ike_sa *sa;
+
+	for (sa = l->sa; sa < l->sa + l->nsa; sa++)
+		if (sa->state == IKE_CONNECTING && sa->initiator && !strcmp(sa->conn, r->conn) &&
+		    (!r->copy || ike_addr_is(&sa->remote, r->flow.family, r->flow.src.b)))
+			return sa;
+	return NULL;
 }
 
+static void on_initiated(void *arg, int err, const char *errmsg);
+static void initiate_next(struct recovery *r);
+static void on_half_made_timer(uv_timer_t *timer);
+
+/* Looks again: what the daemon's events tell of it may come a little later. */
 static void on_half_made_gone(void *arg, int err, const char *errmsg)
 {
 	struct recovery *r = arg;
@@ -94,21 +103,35 @@ static void on_half_made_gone(void *arg, int err, const char *errmsg)
 		return;
 	if (err)
 		log_warn("cannot end the half-made IKE_SA: %s", errmsg ? errmsg : strerror(-err));
-	give_up_initiation(r);
+	uv_timer_start(&r->timer, on_half_made_timer, HALF_MADE_GAP_MS, 0);
 }
 
-static void on_initiated(void *arg, int err, const char *errmsg);
-static void initiate_next(struct recovery *r);
-static void on_half_made_timer(uv_timer_t *timer);
+/* It came up between our look and its end: the peer is there, only slow. */
+static void initiate_again(struct recovery *r)
+{
+	if (r->again) {
+		give_up_initiation(r);
+		return;
+	}
+	log_notice("IKE_SA %s[%u] came up just when it was ended: once more", r->conn, r->ending);
+	r->again = true;
+	r->came_up = false;
+	r->half_made = 0;
+	r->half_made_looks = 0;
+	r->cur = 0;
+	initiate_next(r);
+}
 
 /*
- * Nothing was under way when we began, so a half-open one of this side is ours. The
- * daemon may be busy with it just then and not list it: look again.
+ * Nothing was under way when we began, so a half-open one of this side is ours. It
+ * is ended if it is still half-made in a second look. The daemon may be busy with it
+ * just then and not list it: look again.
  */
 static void on_half_made(void *arg, int err, struct ike_listing *l)
 {
 	struct recovery *r = arg;
-	size_t i;
+	bool ended = r->half_made && r->half_made == r->ending;
+	const struct ike_sa *sa;
 
 	if (recovery_answered_by_none(r, err))
 		return;
@@ -116,15 +139,21 @@ static void on_half_made(void *arg, int err, struct ike_listing *l)
 		on_initiated(r, 0, NULL); /* it answered after all, only late */
 		return;
 	}
-	for (i = 0; !err && i < l->nsa; i++) {
-		if (!is_half_made(r, &l->sa[i]))
-			continue;
-		log_info("ending half-made IKE_SA %s[%u]", r->conn, l->sa[i].uniqueid);
-		r->polling = true;
-		ike_terminate_ike(r->d->ike, l->sa[i].uniqueid, on_half_made_gone, r);
+	if (r->came_up) {
+		initiate_again(r);
 		return;
 	}
-	if (r->timed_out && ++r->half_made_looks < HALF_MADE_LOOKS)
+	sa = err || ended ? NULL : half_made(r, l);
+	if (sa && sa->uniqueid == r->half_made) {
+		log_info("ending half-made IKE_SA %s[%u]", r->conn, sa->uniqueid);
+		r->ending = sa->uniqueid;
+		r->polling = true;
+		ike_terminate_ike(r->d->ike, sa->uniqueid, on_half_made_gone, r);
+		return;
+	}
+	if (sa)
+		r->half_made = sa->uniqueid;
+	if (!ended && (sa || r->timed_out) && ++r->half_made_looks < HALF_MADE_LOOKS)
 		uv_timer_start(&r->timer, on_half_made_timer, HALF_MADE_GAP_MS, 0);
 	else
 		give_up_initiation(r);
@@ -193,8 +222,9 @@ static void initiate_next(struct recovery *r)
 	log_notice("%s: initiating CHILD_SA %s of %s%s%s", grade_name(r->grade), r->names[r->cur],
 		   r->conn, r->copy ? " as a copy, " : "", r->copy ? r->ike : "");
 	r->polling = true;
-	ike_initiate(r->d->ike, r->ike, r->names[r->cur], r->d->conf->initiate_timeout_ms,
-		     on_initiated, r);
+	/* A peer that was too slow the first time gets more. */
+	ike_initiate(r->d->ike, r->ike, r->names[r->cur],
+		     r->d->conf->initiate_timeout_ms * (1 + r->again), on_initiated, r);
 }
 
 static void stand_down(struct recovery *r, const char *why)
@@ -212,13 +242,16 @@ static void stand_down(struct recovery *r, const char *why)
 	recovery_free(r);
 }
 
-/* All is up again that we took down. */
-static void settle_debt(struct recovery *r)
+/* From now on it is for us to get the children up, whether packets go on coming or not. */
+static void owe(struct recovery *r)
 {
-	struct attempt *a = attempt_find(r->d, r->peer, "", GRADE_LOST_WITH_DAEMON);
+	struct attempt *a;
 
+	if (r->action != ACTION_INITIATE || r->grade == GRADE_NO_HISTORY)
+		return;
+	a = recovery_note_cause(r, r->grade);
 	if (a)
-		a->owed = false;
+		a->owed = true;
 }
 
 static void on_loaded(void *arg, int err, const char *errmsg)
@@ -243,10 +276,7 @@ static const char *find_names(struct recovery *r)
 	hist_should_be_up(r->d->hist, r->conn, NULL, add_name, r);
 	if (r->grade == GRADE_NO_HISTORY)
 		add_new_names(r);
-	if (r->nnames)
-		return NULL;
-	settle_debt(r);
-	return "nothing that should be up is down";
+	return r->nnames ? NULL : "nothing that should be up is down";
 }
 
 static void on_look_again(void *arg, int err, struct ike_listing *l)
@@ -265,9 +295,8 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 		why = dynamic_begin(r);
 	if (!why && !r->has_ike && there_now(r, l))
 		why = "an IKE_SA is there now";
-	for (i = 0; !why && i < l->nsa; i++)
-		if (is_half_made(r, &l->sa[i]))
-			why = "the IKE daemon is already at it";
+	if (!why && half_made(r, l))
+		why = "the IKE daemon is already at it";
 	if (!why && !r->copy)
 		why = find_names(r);
 	if (why) {
@@ -280,6 +309,7 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 		snprintf(r->child, sizeof(r->child), "%s", r->names[0]);
 	r->v.started = now_ms();
 	attempt_begin(r->d, r->peer, r->child, r->grade);
+	owe(r);
 	if (r->copy)
 		dynamic_load(r, on_loaded);
 	else

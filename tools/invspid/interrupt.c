@@ -18,14 +18,12 @@
 
 static void owe(struct recovery *r)
 {
-	struct attempt *a = attempt_get(r->d, r->peer, "", GRADE_LOST_WITH_DAEMON);
+	struct attempt *a = recovery_note_cause(r, GRADE_LOST_WITH_DAEMON);
 
 	if (!a)
 		return;
 	a->owed = true;
-	a->cause = r->flow;
-	a->first_drop = r->first_drop;
-	memcpy(a->cause_child, r->child, sizeof(a->cause_child));
+	a->took_down = true;
 }
 
 static void on_terminated(void *arg, int err, const char *errmsg)
@@ -99,7 +97,7 @@ const struct ike_sa *recovery_may_restart(struct invspid *d, const struct attemp
 {
 	const struct ike_sa *sa = listing_conn(d->listing[LISTING_LAST], a->conn);
 
-	if (!a->refused || !sa || sa->task_child ||
+	if (!a->took_down || !a->refused || !sa || sa->task_child ||
 	    conf_own(d->conf, a->conn, OWN_DISRUPTIVE) != DISRUPTIVE_IKE ||
 	    now - attempt_disrupted_at(d, a->peer) < d->conf->limits.disruptive_ms ||
 	    !nothing_to_lose(d, sa, a->first_drop))

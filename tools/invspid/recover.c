@@ -115,8 +115,21 @@ bool recover_interrupts(const struct invspid *d, const char *conn)
 	const struct recovery *r;
 
 	for (r = d->recoveries; r; r = r->next)
-		if (!r->done && interrupts(r->action) && !strcmp(r->conn, conn))
+		if (!r->done && (interrupts(r->action) || r->ending) && !strcmp(r->conn, conn))
 			return true;
+	return false;
+}
+
+bool recovery_came_up(struct invspid *d, const char *conn, uint32_t ike_id)
+{
+	struct recovery *r;
+
+	for (r = d->recoveries; r; r = r->next) {
+		if (r->done || !r->ending || r->ending != ike_id || strcmp(r->conn, conn))
+			continue;
+		r->came_up = true;
+		return true;
+	}
 	return false;
 }
 
@@ -438,13 +451,10 @@ void recover_start(struct invspid *d, const struct tracked *t)
 		return;
 	}
 	r->old_id = 0;
-	a = attempt_get(d, r->peer, "", r->grade);
-	if (a && !r->has_ike) {
+	a = r->has_ike ? NULL : recovery_note_cause(r, r->grade);
+	if (a) {
 		a->unlisted_since = r->verdict;
 		a->copied = r->action == ACTION_COPY;
-		a->cause = r->flow;
-		a->first_drop = r->first_drop;
-		memcpy(a->cause_child, r->child, sizeof(a->cause_child));
 	}
 	recovery_initiate(r);
 }
@@ -481,8 +491,10 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 		if (!r->polling)
 			recovery_free(r);
 	}
-	for (a = d->attempts; in_order && a; a = a->next)
+	for (a = d->attempts; in_order && a; a = a->next) {
 		a->unlisted_since = 0;
+		a->owed = a->took_down;
+	}
 }
 
 /**

@@ -20,6 +20,10 @@
  * @names: children to initiate, @next of @nnames is the next one
  * @v: what was seen so far
  * @timed_out: the daemon goes on with the first child's initiation by itself
+ * @half_made: unique id of an IKE_SA that was half-made in the last look
+ * @ending: ... that was then ended: the end of its children is our doing
+ * @came_up: it had come up just then
+ * @again: so all were initiated once more
  */
 struct recovery {
 	struct recovery *next;
@@ -38,7 +42,9 @@ struct recovery {
 	uint32_t new_spi;
 	bool initiated, timed_out, polling, done, slot, has_ike;
 	unsigned int refusals;
+	uint32_t half_made, ending;
 	unsigned int half_made_looks;
+	bool came_up, again;
 };
 
 struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow, const char *peer,
@@ -59,6 +65,12 @@ void recovery_verify(struct recovery *r);
 void recovery_slot_free(struct recovery *r);
 void recovery_finish(struct recovery *r, enum outcome outcome, const char *note);
 void recovery_free(struct recovery *r);
+
+/* An IKE_SA came up. Return: whether it is one that we have just asked to end. */
+bool recovery_came_up(struct invspid *d, const char *conn, uint32_t ike_id);
+
+/* resume.c: notes what the recovery was begun for; NULL if there is no memory */
+struct attempt *recovery_note_cause(struct recovery *r, enum grade grade);
 
 /* initiate.c: G2 */
 void recovery_initiate(struct recovery *r);
