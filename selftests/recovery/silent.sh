@@ -20,16 +20,18 @@ attempts_failed()
 	[ "$(failed_attempts)" -ge "$1" ]
 }
 
-# half_made - prints A's half-open IKE_SAs
+# half_made ATTEMPT - prints A's half-open IKE_SAs of that attempt and of those
+# before: each makes one, and the next attempt may have begun already
 half_made()
 {
 	on "$A" env STRONGSWAN_CONF="$LAB/A/strongswan.conf" swanctl --list-sas \
-		--uri "unix://$LAB/A/vici" 2>/dev/null | grep CONNECTING
+		--uri "unix://$LAB/A/vici" 2>/dev/null |
+		awk -v most="$1" '/CONNECTING/ && substr($2, 2) + 0 <= most'
 }
 
 none_half_made()
 {
-	[ -z "$(half_made)" ]
+	[ -z "$(half_made "$1")" ]
 }
 
 peer_stuck()
@@ -49,7 +51,7 @@ peer_stuck()
 			note "$(log_since A invspid "$said_mark")"
 			return
 		}
-		wait_until 4 0.1 none_half_made || fail "attempt $i left behind: $(half_made)"
+		wait_until 4 0.1 none_half_made $i || fail "attempt $i left behind: $(half_made $i)"
 	done
 	n=$(ike_sent "$fault_us" "" '$8 == 34')
 	note "$(log_since A invspid "$said_mark")"
