@@ -309,6 +309,29 @@ static void test_reuse(void)
 	hist_close(h);
 }
 
+/* Also of the same child, with another of the connection's peers. */
+static void test_other_peer(void)
+{
+	struct history *h = open_dir(new_dir());
+	struct hist_sa sa = { 0 };
+	struct sas s;
+
+	sync_one(h, "net", 0xa7);
+	clock_ms += 1000;
+	listing_begin(&s, "gw");
+	s.ike.remote_id = text("c.example");
+	listing_add(&s, "net", 0xa7, 0);
+	hist_sync(h, NULL, &s.l, clock_ms);
+	ktap_int("the new peer has it", 0, hist_child(h, "gw", "net", "c.example", &sa));
+	ktap_end("up", END_NONE, sa.end);
+	hist_lookup(h, 0xa7, ESP, &sa);
+	ktap_str("whose SPI it is", "c.example", sa.remote_id);
+	ktap_int("the old peer had it", 0, hist_child(h, "gw", "net", "b.example", &sa));
+	ktap_end("its end was not seen", END_UNSEEN, sa.end);
+	ktap_str("its row is its own", "b.example", sa.remote_id);
+	hist_close(h);
+}
+
 static void test_moves(void)
 {
 	const char *dir = new_dir();
@@ -354,10 +377,11 @@ static void test_nothing(void)
 
 int main(void)
 {
-	static const history_test tests[] = { test_unseen, test_either, test_restart,
-					      test_revive, test_rekey,	test_duplicates,
-					      test_reuse,  test_moves,	test_nothing,
-					      NULL };
+	static const history_test tests[] = {
+		test_unseen, test_either,     test_restart, test_revive,
+		test_rekey,  test_duplicates, test_reuse,   test_other_peer,
+		test_moves,  test_nothing,    NULL
+	};
 
 	return history_main(tests);
 }

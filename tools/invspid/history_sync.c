@@ -70,9 +70,8 @@ static bool same_facts(const struct hist_sa *a, const struct hist_sa *b)
 	       a->mark_out == b->mark_out && a->mark_out_mask == b->mark_out_mask &&
 	       a->ike_version == b->ike_version && same_text(a->ike_algs, b->ike_algs) &&
 	       same_text(a->no_copy, b->no_copy) && same_text(a->local_id, b->local_id) &&
-	       same_text(a->remote_id, b->remote_id) && same_text(a->mode, b->mode) &&
-	       same_text(a->algs, b->algs) && same_text(a->local_ts, b->local_ts) &&
-	       same_text(a->remote_ts, b->remote_ts);
+	       same_text(a->mode, b->mode) && same_text(a->algs, b->algs) &&
+	       same_text(a->local_ts, b->local_ts) && same_text(a->remote_ts, b->remote_ts);
 }
 
 /* Addresses move (MOBIKE), selectors are narrowed, a successor is known by its SPI only. */
@@ -160,7 +159,8 @@ static void take_child(struct history *h, const struct ike_listing *l, const str
 		add(h, &sa, now);
 		return;
 	}
-	if (strcmp(row->sa.conn, ike->conn) || strcmp(row->sa.child, c->name)) {
+	if (strcmp(row->sa.conn, ike->conn) || strcmp(row->sa.child, c->name) ||
+	    !same_text(row->sa.remote_id, ike->remote_id)) {
 		/* The SPI has a new owner. */
 		if (row->sa.end == END_NONE)
 			row_end(h, row, END_UNSEEN, hist_in(h, now));
