@@ -13,7 +13,8 @@
 #define SIZE_LOW_PERCENT 75
 #define DAY_MS 86400000LL
 
-static int run(sqlite3 *db, const char *sql, int64_t a, int64_t b)
+/* @n is ?1, where there is one. */
+static int run(sqlite3 *db, const char *sql, int64_t n)
 {
 	sqlite3_stmt *stmt;
 	int rc;
@@ -21,26 +22,11 @@ static int run(sqlite3 *db, const char *sql, int64_t a, int64_t b)
 	rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
 	if (rc != SQLITE_OK)
 		return rc;
-	if (sqlite3_bind_parameter_count(stmt) >= 1)
-		sqlite3_bind_int64(stmt, 1, a);
-	if (sqlite3_bind_parameter_count(stmt) >= 2)
-		sqlite3_bind_int64(stmt, 2, b);
+	if (sqlite3_bind_parameter_count(stmt))
+		sqlite3_bind_int64(stmt, 1, n);
 	rc = sqlite3_step(stmt);
 	sqlite3_finalize(stmt);
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
-}
-
-static int64_t ask(sqlite3 *db, const char *sql)
-{
-	sqlite3_stmt *stmt;
-	int64_t v = 0;
-
-	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
-		return 0;
-	if (sqlite3_step(stmt) == SQLITE_ROW)
-		v = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	return v;
 }
 
 #define NOT_NEWEST                                            \
@@ -79,7 +65,7 @@ int limit_size(struct writer *w)
 
 static bool too_large(sqlite3 *db, int64_t pages)
 {
-	int64_t used = ask(db, "PRAGMA page_count") - ask(db, "PRAGMA freelist_count");
+	int64_t used = db_ask(db, "PRAGMA page_count") - db_ask(db, "PRAGMA freelist_count");
 
 	return used > pages / 100 * SIZE_LOW_PERCENT;
 }
@@ -100,21 +86,21 @@ int prune(struct writer *w, int64_t now, bool full)
 	get_limits(w, &age_ms, &pages);
 	rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = run(db, "DELETE FROM sa WHERE cause <> 0 AND ended < ?1", now - age_ms, 0);
+		rc = run(db, "DELETE FROM sa WHERE cause <> 0 AND ended < ?1", now - age_ms);
 	if (rc == SQLITE_OK)
-		rc = run(db, "DELETE FROM action WHERE done < ?1", now - age_ms, 0);
+		rc = run(db, "DELETE FROM action WHERE done < ?1", now - age_ms);
 	if (rc == SQLITE_OK)
-		rc = run(db, OVER_QUOTA("sa") " AND" NOT_NEWEST, HIST_QUOTA, 0);
+		rc = run(db, OVER_QUOTA("sa") " AND" NOT_NEWEST, HIST_QUOTA);
 	if (rc == SQLITE_OK)
-		rc = run(db, OVER_QUOTA("action"), HIST_ACTIONS, 0);
+		rc = run(db, OVER_QUOTA("action"), HIST_ACTIONS);
 	if (rc == SQLITE_OK)
 		rc = run(db, "DELETE FROM action WHERE id <= (SELECT max(id) FROM action) - ?1",
-			 10 * HIST_ACTIONS, 0);
+			 10 * HIST_ACTIONS);
 	if (rc == SQLITE_OK && (full || too_large(db, pages)))
 		rc = run(db,
 			 "DELETE FROM sa WHERE id IN (SELECT id FROM sa WHERE" NOT_NEWEST
 			 " ORDER BY id LIMIT (SELECT count(*) / 10 + 1 FROM sa))",
-			 0, 0);
+			 0);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 	if (rc != SQLITE_OK && !sqlite3_get_autocommit(db))
