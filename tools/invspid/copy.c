@@ -78,10 +78,8 @@ void copy_free(struct copy *c)
 
 static bool same_ike_sa(const struct ike_copy *c, const struct hist_sa *sa)
 {
-	return c->version == sa->ike_version && c->local.family == sa->local.family &&
-	       !memcmp(c->local.addr, sa->local.addr, sizeof(c->local.addr)) &&
-	       c->remote.family == sa->remote.family &&
-	       !memcmp(c->remote.addr, sa->remote.addr, sizeof(c->remote.addr)) &&
+	return c->version == sa->ike_version && ike_addr_same(&c->local, &sa->local) &&
+	       ike_addr_same(&c->remote, &sa->remote) &&
 	       c->remote_port == (sa->encap ? sa->remote_port : 0) &&
 	       !strcmp(c->local_id, sa->local_id) && !strcmp(c->remote_id, sa->remote_id);
 }

@@ -56,14 +56,9 @@ static bool same_text(const char *a, const char *b)
 	return !strcmp(a ? a : "", b ? b : "");
 }
 
-static bool same_addr(const struct ike_addr *a, const struct ike_addr *b)
-{
-	return a->family == b->family && !memcmp(a->addr, b->addr, sizeof(a->addr));
-}
-
 static bool same_facts(const struct hist_sa *a, const struct hist_sa *b)
 {
-	return same_addr(&a->local, &b->local) && same_addr(&a->remote, &b->remote) &&
+	return ike_addr_same(&a->local, &b->local) && ike_addr_same(&a->remote, &b->remote) &&
 	       a->local_port == b->local_port && a->remote_port == b->remote_port &&
 	       a->encap == b->encap && a->reqid == b->reqid && a->if_id == b->if_id &&
 	       a->mark == b->mark && a->mark_mask == b->mark_mask && a->if_id_out == b->if_id_out &&

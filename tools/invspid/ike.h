@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -25,6 +27,16 @@ struct ike_addr {
 	int family;
 	uint8_t addr[16];
 };
+
+static inline bool ike_addr_is(const struct ike_addr *a, int family, const uint8_t *addr)
+{
+	return a->family == family && !memcmp(a->addr, addr, family == AF_INET ? 4 : 16);
+}
+
+static inline bool ike_addr_same(const struct ike_addr *a, const struct ike_addr *b)
+{
+	return ike_addr_is(a, b->family, b->addr);
+}
 
 enum ike_state {
 	IKE_OTHER,

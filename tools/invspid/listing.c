@@ -123,11 +123,6 @@ bool sa_counts(const struct ike_sa *sa)
 	       sa->state == IKE_PASSIVE;
 }
 
-bool ike_addr_is(const struct ike_addr *a, int family, const uint8_t *addr)
-{
-	return a->family == family && !memcmp(a->addr, addr, family == AF_INET ? 4 : 16);
-}
-
 static void index_sa(struct listing_index *x, const struct ike_sa *sa, uint32_t nr, uint32_t *at)
 {
 	uint32_t k = (uint32_t)sa->nchild;

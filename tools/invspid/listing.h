@@ -18,8 +18,6 @@ int conns_index(struct ike_conns *c);
 bool child_counts(const struct ike_child *c);
 bool sa_counts(const struct ike_sa *sa);
 
-bool ike_addr_is(const struct ike_addr *a, int family, const uint8_t *addr);
-
 const struct ike_child *listing_spi(const struct ike_listing *l, uint32_t spi, uint8_t proto,
 				    const struct ike_sa **sa);
 const struct ike_child *listing_child(const struct ike_listing *l, const char *conn,

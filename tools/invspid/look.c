@@ -178,8 +178,7 @@ static void find_dst(void *arg, const struct xfrm_sa *sa)
 {
 	struct find_sa *find = arg;
 
-	if (sa->dst.family == find->dst->family &&
-	    !memcmp(sa->dst.addr, find->dst->addr, sizeof(sa->dst.addr)))
+	if (ike_addr_same(&sa->dst, find->dst))
 		find->found = true;
 }
 

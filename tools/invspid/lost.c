@@ -33,7 +33,7 @@ static void find_dst(void *arg, const struct xfrm_sa *sa)
 {
 	struct search *s = arg;
 
-	s->found |= ike_addr_is(&sa->dst, s->dst->family, s->dst->addr);
+	s->found |= ike_addr_same(&sa->dst, s->dst);
 }
 
 static bool is_lost(const struct invspid *d, const struct ike_sa *sa, const struct ike_child *c,

@@ -77,7 +77,7 @@ static struct counter *find(struct watch *w, const struct ike_addr *dst, uint32_
 
 	for (c = *p; c; c = c->next)
 		if (c->spi == spi && c->proto == proto && c->mark == mark &&
-		    ike_addr_is(&c->dst, dst->family, dst->addr))
+		    ike_addr_same(&c->dst, dst))
 			return c;
 	c = calloc(1, sizeof(*c));
 	if (!c)

@@ -113,7 +113,7 @@ static struct mirror_left *left_find(const struct mirror *m, const struct ike_ad
 
 	for (at = *left_bucket(m, spi, proto); at; at = l->next) {
 		l = &m->left[at - 1];
-		if (l->spi == spi && l->proto == proto && xfrm_addr_same(&l->dst, dst))
+		if (l->spi == spi && l->proto == proto && ike_addr_same(&l->dst, dst))
 			return l;
 	}
 	return NULL;

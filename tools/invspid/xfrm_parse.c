@@ -11,15 +11,10 @@
 
 #include "xfrm_parse.h"
 
-bool xfrm_addr_same(const struct ike_addr *a, const struct ike_addr *b)
-{
-	return a->family == b->family && !memcmp(a->addr, b->addr, a->family == AF_INET ? 4 : 16);
-}
-
 bool xfrm_sa_same(const struct xfrm_sa *a, const struct xfrm_sa *b)
 {
 	return a->spi == b->spi && a->proto == b->proto && a->mark == b->mark &&
-	       a->mark_mask == b->mark_mask && xfrm_addr_same(&a->dst, &b->dst);
+	       a->mark_mask == b->mark_mask && ike_addr_same(&a->dst, &b->dst);
 }
 
 int xfrm_attr_next(const uint8_t **p, size_t *len, struct xfrm_attr *attr)

@@ -59,6 +59,5 @@ int xfrm_attr_next(const uint8_t **p, size_t *len, struct xfrm_attr *attr);
 
 /* Same SA as the kernel tells them apart: destination, SPI, protocol and mark. */
 bool xfrm_sa_same(const struct xfrm_sa *a, const struct xfrm_sa *b);
-bool xfrm_addr_same(const struct ike_addr *a, const struct ike_addr *b);
 
 #endif
