@@ -58,7 +58,7 @@ __attribute__((unused)) static struct history *open_dir(const char *dir)
 	return open_boot(dir, "boot-1");
 }
 
-/* Closes without a word, as SIGKILL would, and opens again. */
+/* Closes and opens again. */
 __attribute__((unused)) static struct history *reopen(struct history *h, const char *dir)
 {
 	if (hist_flush(h))

@@ -3,9 +3,11 @@
  * Inside of the history.
  *
  *   history.c        the interface: what is taken in
- *   history_ask.c    and what is given out
+ *   history_sync.c   listings
+ *   history_ask.c    what is given out
  *   history_rows.c   rows in memory: alive, not yet written, newest of a child
  *   history_db.c     the file: open, check, load, look up
+ *   history_sa.c     and what invspi needs of that, too
  *   history_write.c  queue and writer thread
  *   history_prune.c  quota, age and size, in the writer thread
  *
@@ -38,7 +40,7 @@
 
 /**
  * struct hist_env - what a test may replace
- * @boot_id: of this boot; NULL = the kernel's
+ * @boot_id: of this boot, "" if not known; only while the history is opened
  */
 struct hist_env {
 	const char *boot_id;
@@ -116,14 +118,16 @@ struct hist_meta {
 /**
  * struct writer - queue and thread
  *
- * @db, @stmt_*, @batch and @since_prune are the thread's. The rest is under
- * @lock; @flag_fd and @path never change.
+ * @db, @stmt, @since_prune and @flag are the thread's while it runs. The rest is
+ * under @lock; @flag_fd and @path never change.
  * @open: there is a file, and a queue; @running: and the thread
  * @first, @last: queue, @n long
  * @batch_no: counts the queues that the thread took
  * @done: ops that are on disk, to be taken back by the caller's thread
  * @queued, @written: ops ever, for hist_flush()
  * @fails: failed transactions ever
+ * @dropped: changes that found the queue full, ever
+ * @flag: the file lacks changes, see writer_flag()
  * @days, @mib: limits; @new_limits: the file does not know of them yet
  */
 struct writer {
@@ -190,7 +194,7 @@ bool end_is_wanted(enum sa_end end); /* should a child that ended so be up again
 
 /* history_rows.c */
 struct row *row_new(struct history *h, const struct hist_sa *sa); /* NULL: no memory */
-int row_change(struct history *h, struct row *row, const struct hist_sa *sa);
+int row_change(struct row *row, const struct hist_sa *sa);
 int row_insert(struct history *h, struct row *row);
 void row_free(struct row *row);
 void row_end(struct history *h, struct row *row, enum sa_end end, int64_t at);

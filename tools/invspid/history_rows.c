@@ -220,11 +220,10 @@ struct row *row_new(struct history *h, const struct hist_sa *sa)
 }
 
 /* Takes in what a listing tells anew; identity and lineage stay. */
-int row_change(struct history *h, struct row *row, const struct hist_sa *sa)
+int row_change(struct row *row, const struct hist_sa *sa)
 {
 	struct hist_sa copy = *sa;
 
-	(void)h;
 	if (get_strings(&copy))
 		return -ENOMEM;
 	put_strings(&row->sa);

@@ -84,7 +84,7 @@ static void refresh(struct history *h, struct row *row, struct hist_sa *sa, int6
 	sa->end = row->sa.end;
 	sa->ended_at = row->sa.ended_at;
 	sa->ended_wall = row->sa.ended_wall;
-	if (!row_change(h, row, sa))
+	if (!row_change(row, sa))
 		write_row(h, row, false);
 }
 

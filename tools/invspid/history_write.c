@@ -2,7 +2,7 @@
 /*
  * Queue and writer thread. The thread takes the whole queue at once and writes
  * it in one transaction: 100 ms after the first entry, at once if an entry is
- * urgent (an end, a hold). What could not be written is tried again; the rows
+ * urgent (an end, a rekey). What could not be written is tried again; the rows
  * stay in memory until they are on disk.
  */
 #include <errno.h>
@@ -173,7 +173,8 @@ static int write_batch(struct writer *w, const struct op *batch, const struct hi
 
 /* ---- the thread: loop ---- */
 
-static void wait_ms(struct writer *w, int64_t ms)
+/* On the clock of the conditions. */
+static struct timespec from_now(int64_t ms)
 {
 	struct timespec ts;
 
@@ -184,6 +185,13 @@ static void wait_ms(struct writer *w, int64_t ms)
 		ts.tv_sec++;
 		ts.tv_nsec -= 1000000000;
 	}
+	return ts;
+}
+
+static void wait_ms(struct writer *w, int64_t ms)
+{
+	struct timespec ts = from_now(ms);
+
 	while (!w->urgent && !w->stop)
 		if (pthread_cond_timedwait(&w->wake, &w->lock, &ts) == ETIMEDOUT)
 			break;
@@ -469,13 +477,11 @@ int write_wait(struct history *h, int64_t ms)
 {
 	struct writer *w = &h->w;
 	uint64_t target, fails;
-	struct timespec ts;
+	struct timespec ts = from_now(ms);
 	int ret = 0;
 
 	if (!w->running)
 		return w->error_code ? w->error_code : -EROFS;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += ms / 1000;
 	pthread_mutex_lock(&w->lock);
 	target = w->queued;
 	fails = w->fails;
