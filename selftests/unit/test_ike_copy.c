@@ -255,11 +255,23 @@ static void test_unknown(void)
 static void test_identities(void)
 {
 	static const char *const bad[] = {
-		"",	"%any",	 "%any6", "*",	"*.example",	     "::", "0::0", "0.0.0.0",
-		"CN=*", "^b.*$", "b?c",	  "{x", "C=CH, CN=*.example"
+		"", "%any", "%any6", "*", "*.example", "::", "0::0", "0.0.0.0", "CN=*", "^b.*$",
+		"b?c", "{x", "C=CH, CN=*.example",
+		/* nets and ranges, and what is said of another type than it is */
+		"0.0.0.0/0", "192.0.2.0/24", "2001:db8::/32", "192.0.2.1-192.0.2.9",
+		"2001:db8::1-2001:db8::9", "ipv4net:0.0.0.0/0", "IPv6Range:::1-::9", "fqdn:^.+$",
+		"asn1dn:#30", "keyid:b", "@b.example", "@@b@example", "@#62"
 	};
-	static const char *const good[] = { "b.example", "b@example", "192.0.2.2", "2001:db8::1",
-					    "C=CH, O=x, CN=b.example" };
+	static const char *const good[] = { "b.example",
+					    "b@example",
+					    "192.0.2.2",
+					    "2001:db8::1",
+					    "C=CH, O=x, CN=b.example",
+					    "b-1.example",
+					    "192-0-2-1.example",
+					    "C=CH, O=x/y, CN=b",
+					    "ipv4.example",
+					    "http://b.example/" };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)

@@ -256,19 +256,42 @@ static void put_addr(struct build *u, const char *key, const struct ike_addr *ad
 	put_list(u, key, text);
 }
 
+/* Whether the daemon reads it as a net or a range: NET/BITS, FIRST-LAST. */
+static bool is_many_addresses(const char *id)
+{
+	size_t len = strcspn(id, "/-");
+	char first[INET6_ADDRSTRLEN];
+	struct in6_addr addr;
+
+	if (!id[len] || len >= sizeof(first))
+		return false;
+	memcpy(first, id, len);
+	first[len] = '\0';
+	return inet_pton(AF_INET, first, &addr) == 1 || inet_pton(AF_INET6, first, &addr) == 1;
+}
+
 /*
  * An identity comes from the peer: none that stands for others than itself may pass,
- * nor one that is not printed as it is ('?' stands for bytes that are no text).
+ * nor one that is not read as it is printed ('?' stands for bytes that are no text;
+ * what begins with a type or with '@' is read as of that type).
  */
 static bool is_exact(const char *id)
 {
 	static const char *const any[] = { "0.0.0.0", "::", "0::0", NULL };
+	static const char *const types[] = {
+		"ipv4:",   "ipv6:",	"ipv4net:",  "ipv6net:", "ipv4range:", "ipv6range:",
+		"rfc822:", "email:",	"userfqdn:", "fqdn:",	 "dns:",       "asn1dn:",
+		"asn1gn:", "xmppaddr:", "keyid:",    "uri:",	 NULL,
+	};
 	size_t i;
 
 	for (i = 0; any[i]; i++)
 		if (!strcmp(id, any[i]))
 			return false;
-	return id[0] && !strchr("%^{(", id[0]) && !strpbrk(id, "*?");
+	for (i = 0; types[i]; i++)
+		if (!strncasecmp(id, types[i], strlen(types[i])))
+			return false;
+	return id[0] && !strchr("%^{(@", id[0]) && !strpbrk(id, "*?") && !is_many_addresses(id);
 }
 
 static void put_auth(struct build *u, const char *side, const char *auth, const char *id)
