@@ -9,6 +9,7 @@
 #include <sys/param.h>
 
 #include "daemon.h"
+#include "hash.h"
 #include "mode.h"
 
 #define ID_MAX 1024 /* a longer identity is as good as none */
@@ -386,12 +387,8 @@ static bool spi_plausible(struct invspid *d, uint32_t spi)
 static void fill_flow(struct invspid *d, struct tracked *t)
 {
 	struct evidence *ev = &t->ev;
-	uint32_t at = t->flow.family == AF_INET ? 2166136261u : 0;
-	size_t i;
+	uint32_t at = hash_bytes(0, t->flow.src.b, sizeof(t->flow.src.b)) % STRANGE;
 
-	for (i = 0; i < sizeof(t->flow.src.b); i++)
-		at = (at ^ t->flow.src.b[i]) * 16777619u;
-	at = (at ^ at >> 16) % STRANGE;
 	if (!ev->hist_known && ev->inbound == PRESENCE_ABSENT &&
 	    t->time.last_drop > now_ms() - d->conf->limits.quiet_ms &&
 	    d->strange[1][at] < UINT16_MAX)

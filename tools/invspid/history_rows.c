@@ -8,40 +8,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "history_int.h"
 #include "intern.h"
 
 #define RECENT_MS 10000 /* the cause of an end may be corrected for so long */
 #define REAP_MS 1000
 
-static uint32_t mix(uint32_t h)
-{
-	h = (h ^ h >> 16) * 0x7feb352du;
-	h = (h ^ h >> 15) * 0x846ca68bu;
-	return h ^ h >> 16;
-}
-
 static uint32_t hash_spi(const struct history *h, uint32_t spi, uint8_t proto)
 {
-	return mix(spi ^ h->seed ^ proto) % HIST_BUCKETS;
+	return hash_mix(spi ^ h->seed ^ proto) % HIST_BUCKETS;
 }
 
 static uint32_t hash_text(uint32_t v, const char *s)
 {
-	for (; *s; s++)
-		v = (v ^ (uint8_t)*s) * 16777619u;
-	return (v ^ 0x100) * 16777619u;
+	return hash_bytes(v, s, strlen(s));
 }
 
 static uint32_t hash_kid(const struct history *h, const char *conn, const char *child,
 			 const char *peer)
 {
-	return mix(hash_text(hash_text(hash_text(h->seed, conn), child), peer)) % HIST_BUCKETS;
+	return hash_text(hash_text(hash_text(h->seed, conn), child), peer) % HIST_BUCKETS;
 }
 
 static uint32_t hash_conn(const struct history *h, const char *conn)
 {
-	return mix(hash_text(h->seed, conn)) % HIST_BUCKETS;
+	return hash_text(h->seed, conn) % HIST_BUCKETS;
 }
 
 /* ---- SPIs that may be in the file ---- */
@@ -52,7 +44,7 @@ static uint32_t hash_conn(const struct history *h, const char *conn)
  */
 void bloom_add(struct history *h, uint32_t spi, uint8_t proto)
 {
-	uint32_t v = mix(spi ^ h->seed ^ proto), u = mix(v ^ 0x9e3779b9u);
+	uint32_t v = hash_mix(spi ^ h->seed ^ proto), u = hash_mix(v ^ 0x9e3779b9u);
 
 	if (spi < h->spi_min)
 		h->spi_min = spi;
@@ -66,7 +58,7 @@ void bloom_add(struct history *h, uint32_t spi, uint8_t proto)
 
 bool bloom_maybe(const struct history *h, uint32_t spi, uint8_t proto)
 {
-	uint32_t v = mix(spi ^ h->seed ^ proto), u = mix(v ^ 0x9e3779b9u);
+	uint32_t v = hash_mix(spi ^ h->seed ^ proto), u = hash_mix(v ^ 0x9e3779b9u);
 
 	return !h->bloom || ((h->bloom[v % HIST_BLOOM_BITS / 8] & 1 << v % 8) &&
 			     (h->bloom[u % HIST_BLOOM_BITS / 8] & 1 << u % 8));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "intern.h"
 
 #define BUCKETS_MIN 64
@@ -16,15 +17,6 @@ struct text {
 
 static struct text **bucket;
 static size_t buckets, texts;
-
-static uint32_t hash_of(const char *s, size_t len)
-{
-	uint32_t h = 2166136261u;
-
-	while (len--)
-		h = (h ^ (uint8_t)*s++) * 16777619u;
-	return h ^ h >> 15;
-}
 
 static int grow(void)
 {
@@ -48,7 +40,7 @@ static int grow(void)
 
 char *intern(const char *s, size_t len)
 {
-	uint32_t hash = hash_of(s, len);
+	uint32_t hash = hash_bytes(0, s, len);
 	struct text *t;
 
 	for (t = buckets ? bucket[hash & (buckets - 1)] : NULL; t; t = t->next) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "listing.h"
 
 #define NONE UINT32_MAX
@@ -34,22 +35,6 @@ struct conns_index {
 	struct place *place;
 };
 
-static uint32_t mix(uint32_t h)
-{
-	h = (h ^ h >> 16) * 0x7feb352du;
-	h = (h ^ h >> 15) * 0x846ca68bu;
-	return h ^ h >> 16;
-}
-
-static uint32_t hash_bytes(uint32_t h, const void *data, size_t len)
-{
-	const uint8_t *p = data;
-
-	while (len--)
-		h = (h ^ *p++) * 16777619u;
-	return mix(h);
-}
-
 static uint32_t hash_text(uint32_t h, const char *s)
 {
 	return hash_bytes(h, s, strlen(s));
@@ -57,7 +42,7 @@ static uint32_t hash_text(uint32_t h, const char *s)
 
 static uint32_t hash_spi(uint32_t spi, uint8_t proto)
 {
-	return mix(spi ^ (uint32_t)proto << 24);
+	return hash_mix(spi ^ (uint32_t)proto << 24);
 }
 
 /* A child, or a peer, of a connection. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "hash.h"
 #include "xfrm_mirror.h"
 #include "xfrm_parse.h"
 
@@ -12,11 +13,7 @@
 
 static uint32_t hash(const struct mirror *m, uint32_t spi, uint8_t proto)
 {
-	uint32_t h = spi ^ m->seed ^ proto;
-
-	h = (h ^ h >> 16) * 0x7feb352du;
-	h = (h ^ h >> 15) * 0x846ca68bu;
-	return h ^ h >> 16;
+	return hash_mix(spi ^ m->seed ^ proto);
 }
 
 static struct mirror_node **bucket(const struct mirror *m, uint32_t spi, uint8_t proto)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Hashes for tables in memory. Whoever must not choose what collides gets a seed. */
+#ifndef INVSPID_HASH_H
+#define INVSPID_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Every bit of @h moves every bit of the result. */
+static inline uint32_t hash_mix(uint32_t h)
+{
+	h = (h ^ h >> 16) * 0x7feb352du;
+	h = (h ^ h >> 15) * 0x846ca68bu;
+	return h ^ h >> 16;
+}
+
+/* @h: the seed, or the hash of what comes before */
+static inline uint32_t hash_bytes(uint32_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len--)
+		h = (h ^ *p++) * 16777619u;
+	return hash_mix(h);
+}
+
+#endif
