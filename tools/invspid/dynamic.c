@@ -147,8 +147,7 @@ void dynamic_unload(struct recovery *r)
 {
 	if (!r->copy)
 		return;
-	copy_free(r->copy);
-	r->copy = NULL;
+	recovery_forget_copy(r);
 	ike_unload_copy(r->d->ike, r->ike, on_unloaded, NULL);
 }
 
@@ -216,8 +215,7 @@ bool dynamic_end(struct invspid *d)
 	if (!last || ike_state(d->ike) == DAEMON_ABSENT)
 		return false;
 	memcpy(name, last->ike, sizeof(name));
-	copy_free(last->copy);
-	last->copy = NULL;
+	recovery_forget_copy(last);
 	d->look_timer.data = d;
 	uv_timer_start(&d->look_timer, on_end_timer, END_MS, 0);
 	ike_unload_copy(d->ike, name, on_last_unloaded, d);

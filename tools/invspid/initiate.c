@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "copy.h"
 #include "log.h"
 #include "recover_int.h"
 
@@ -91,7 +90,6 @@ static const struct ike_sa *half_made(const struct recovery *r, const struct ike
 }
 
 static void on_initiated(void *arg, int err, const char *errmsg);
-static void initiate_next(struct recovery *r);
 static void on_half_made_timer(uv_timer_t *timer);
 
 /* Looks again: what the daemon's events tell of it may come a little later. */
@@ -119,7 +117,7 @@ static void initiate_again(struct recovery *r)
 	r->half_made = 0;
 	r->half_made_looks = 0;
 	r->cur = 0;
-	initiate_next(r);
+	recovery_initiate_next(r);
 }
 
 /*
@@ -190,7 +188,7 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 			a->brought_up = true;
 	}
 	r->cur++;
-	initiate_next(r);
+	recovery_initiate_next(r);
 }
 
 /* For recover_owed(): the peer is there, but makes no CHILD_SA on that IKE_SA. */
@@ -202,12 +200,7 @@ static void note_refusal(struct recovery *r)
 		a->refused = r->has_ike && !r->initiated;
 }
 
-void recovery_initiate_names(struct recovery *r)
-{
-	initiate_next(r);
-}
-
-static void initiate_next(struct recovery *r)
+void recovery_initiate_next(struct recovery *r)
 {
 	if (r->cur >= r->nnames) {
 		recovery_slot_free(r);
@@ -234,12 +227,8 @@ static void stand_down(struct recovery *r, const char *why)
 	log_info("standing down on %s: %s", r->conn, why);
 	if (a)
 		a->next_try = now_ms() + STAND_DOWN_MS;
-	r->done = true;
-	recovery_slot_free(r);
-	copy_free(r->copy);
-	r->copy = NULL;
 	look_soon(r->d, STAND_DOWN_MS);
-	recovery_free(r);
+	recovery_end(r);
 }
 
 /* From now on it is for us to get the children up, whether packets go on coming or not. */
@@ -261,7 +250,7 @@ static void on_loaded(void *arg, int err, const char *errmsg)
 	if (recovery_answered_by_none(r, err))
 		return;
 	if (!err) {
-		initiate_next(r);
+		recovery_initiate_next(r);
 		return;
 	}
 	/* It may be loaded all the same, only the answer was late. */
@@ -313,7 +302,7 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 	if (r->copy)
 		dynamic_load(r, on_loaded);
 	else
-		initiate_next(r);
+		recovery_initiate_next(r);
 }
 
 static void on_delayed(uv_timer_t *timer)

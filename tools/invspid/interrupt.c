@@ -38,7 +38,7 @@ static void on_terminated(void *arg, int err, const char *errmsg)
 		return;
 	}
 	owe(r);
-	recovery_initiate_names(r);
+	recovery_initiate_next(r);
 }
 
 static void on_reauth(void *arg, int err, const char *errmsg)

@@ -74,11 +74,10 @@ static void on_closed(uv_handle_t *handle)
 	for (i = 0; i < r->nnames; i++)
 		free(r->names[i]);
 	free(r->names);
-	copy_free(r->copy);
 	free(r);
 }
 
-void recovery_free(struct recovery *r)
+static void recovery_free(struct recovery *r)
 {
 	struct recovery **p = &r->d->recoveries;
 
@@ -99,6 +98,22 @@ void recovery_slot_free(struct recovery *r)
 	else
 		r->d->in_flight--;
 	look_soon(r->d, 0);
+}
+
+void recovery_forget_copy(struct recovery *r)
+{
+	copy_free(r->copy);
+	r->copy = NULL;
+}
+
+void recovery_end(struct recovery *r)
+{
+	r->done = true;
+	recovery_slot_free(r);
+	recovery_forget_copy(r);
+	uv_timer_stop(&r->timer);
+	if (!r->polling)
+		recovery_free(r);
 }
 
 static void slot_take(struct recovery *r)
@@ -175,17 +190,13 @@ void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 
 	if (r->done)
 		return;
-	r->done = true;
-	recovery_slot_free(r);
 	d->count.outcomes[outcome]++;
 	attempt_end(d, r->peer, r->child, r->grade, outcome);
 	ha.src.family = r->flow.family;
 	memcpy(ha.src.addr, r->flow.src.b, sizeof(ha.src.addr));
 	hist_action(d->hist, &ha);
 	tell_outcome(r, outcome, note);
-	uv_timer_stop(&r->timer);
-	if (!r->polling)
-		recovery_free(r);
+	recovery_end(r);
 	look_soon(d, 0);
 }
 
@@ -483,13 +494,8 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 		}
 		log_info("%s of %s: broken off, the IKE daemon is gone", action_name(r->action),
 			 r->conn);
-		r->done = true;
-		copy_free(r->copy); /* gone with the daemon, or swept when it answers again */
-		r->copy = NULL;
-		recovery_slot_free(r);
-		uv_timer_stop(&r->timer);
-		if (!r->polling)
-			recovery_free(r);
+		/* A copy is gone with the daemon, or swept when it answers again. */
+		recovery_end(r);
 	}
 	for (a = d->attempts; in_order && a; a = a->next) {
 		a->unlisted_since = 0;
@@ -519,11 +525,7 @@ void recover_stop_all(struct invspid *d)
 
 	for (r = d->recoveries; r; r = next) {
 		next = r->next;
-		uv_timer_stop(&r->timer);
-		recovery_slot_free(r);
-		r->done = true;
-		if (!r->polling)
-			recovery_free(r);
+		recovery_end(r);
 	}
 	attempts_free(d);
 }

@@ -64,7 +64,10 @@ void recovery_verify(struct recovery *r);
 /* Nothing of it is under way any more but the looking. */
 void recovery_slot_free(struct recovery *r);
 void recovery_finish(struct recovery *r, enum outcome outcome, const char *note);
-void recovery_free(struct recovery *r);
+/* It is over, whatever became of it; its memory goes when no answer is awaited. */
+void recovery_end(struct recovery *r);
+/* The copy may still be loaded: see dynamic_unload(). */
+void recovery_forget_copy(struct recovery *r);
 
 /* An IKE_SA came up. Return: whether it is one that we have just asked to end. */
 bool recovery_came_up(struct invspid *d, const char *conn, uint32_t ike_id);
@@ -75,7 +78,7 @@ struct attempt *recovery_note_cause(struct recovery *r, enum grade grade);
 /* initiate.c: G2 */
 void recovery_initiate(struct recovery *r);
 bool recovery_add_name(struct recovery *r, const char *child);
-void recovery_initiate_names(struct recovery *r);
+void recovery_initiate_next(struct recovery *r);
 
 /* dynamic.c: D, a copy of the connection for G2 to initiate */
 const struct ike_sa *dynamic_ike_sa(const struct recovery *r, const struct ike_listing *l);
