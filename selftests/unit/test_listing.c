@@ -136,6 +136,15 @@ static unsigned int slow_sources(const struct ike_listing *l, const struct invsp
 	return n;
 }
 
+static bool slow_id(const struct ike_listing *l, uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; l && i < l->nsa && l->sa[i].uniqueid != id; i++)
+		;
+	return l && i < l->nsa;
+}
+
 static unsigned int differs(const struct ike_listing *l)
 {
 	const struct ike_sa *sa;
@@ -151,6 +160,8 @@ static unsigned int differs(const struct ike_listing *l)
 		bad += c && (!sa || c < sa->child || c >= sa->child + sa->nchild);
 	}
 	for (i = 0; i < 4; i++) {
+		sa = listing_id(l, i);
+		bad += slow_id(l, i) != !!sa || (sa && sa->uniqueid != i);
 		sa = listing_conn(l, conns[i]);
 		bad += (sa ? (int64_t)sa->uniqueid : -1) != slow_conn(l, conns[i]);
 		for (k = 0; k < 4; k++) {

@@ -55,13 +55,12 @@ static void on_reauth(void *arg, int err, const char *errmsg)
 
 static void add_children(struct recovery *r)
 {
-	const struct ike_listing *l = r->d->listing[LISTING_LAST];
-	size_t i, k;
+	const struct ike_sa *sa = listing_id(r->d->listing[LISTING_LAST], r->ike_id);
+	size_t k;
 
-	for (i = 0; l && i < l->nsa; i++)
-		for (k = 0; l->sa[i].uniqueid == r->ike_id && k < l->sa[i].nchild; k++)
-			if (child_counts(&l->sa[i].child[k]))
-				recovery_add_name(r, l->sa[i].child[k].name);
+	for (k = 0; sa && k < sa->nchild; k++)
+		if (child_counts(&sa->child[k]))
+			recovery_add_name(r, sa->child[k].name);
 }
 
 /* Is there nothing on this IKE_SA that works, or that would be sent in clear? */

@@ -158,6 +158,20 @@ int listing_index(struct ike_listing *l)
 }
 
 /**
+ * listing_id() - the IKE_SA with a unique id
+ * @l: or NULL
+ */
+const struct ike_sa *listing_id(const struct ike_listing *l, uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; l && i < l->nsa; i++)
+		if (l->sa[i].uniqueid == id)
+			return &l->sa[i];
+	return NULL;
+}
+
+/**
  * listing_spi() - who has this inbound SPI
  * @sa: set to its IKE_SA if not NULL
  *

@@ -18,6 +18,7 @@ int conns_index(struct ike_conns *c);
 bool child_counts(const struct ike_child *c);
 bool sa_counts(const struct ike_sa *sa);
 
+const struct ike_sa *listing_id(const struct ike_listing *l, uint32_t id);
 const struct ike_child *listing_spi(const struct ike_listing *l, uint32_t spi, uint8_t proto,
 				    const struct ike_sa **sa);
 const struct ike_child *listing_child(const struct ike_listing *l, const char *conn,

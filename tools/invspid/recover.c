@@ -212,16 +212,6 @@ bool recovery_answered_by_none(struct recovery *r, int err)
 	return err == -ENOTCONN;
 }
 
-static const struct ike_sa *same_ike_sa(const struct recovery *r, const struct ike_listing *l)
-{
-	size_t i;
-
-	for (i = 0; i < l->nsa; i++)
-		if (l->sa[i].uniqueid == r->ike_id)
-			return &l->sa[i];
-	return NULL;
-}
-
 /* What came of a rekey is on the same IKE_SA: others may have children of that name. */
 static const struct ike_child *new_child(const struct recovery *r, const struct ike_listing *l,
 					 const struct ike_sa **ike)
@@ -229,7 +219,7 @@ static const struct ike_child *new_child(const struct recovery *r, const struct 
 	const struct ike_child *c, *best = NULL;
 	size_t k;
 
-	*ike = r->action == ACTION_REKEY ? same_ike_sa(r, l) : NULL;
+	*ike = r->action == ACTION_REKEY ? listing_id(l, r->ike_id) : NULL;
 	for (k = 0; *ike && k < (*ike)->nchild; k++) {
 		c = &(*ike)->child[k];
 		if (child_counts(c) && c->uniqueid > r->old_id && !strcmp(c->name, r->child))
@@ -249,7 +239,7 @@ static const struct ike_child *new_child(const struct recovery *r, const struct 
 
 static bool see_refusal(struct recovery *r, const struct ike_listing *l)
 {
-	const struct ike_sa *sa = same_ike_sa(r, l);
+	const struct ike_sa *sa = listing_id(l, r->ike_id);
 	size_t k;
 
 	if (r->action != ACTION_REKEY || r->v.new_sa || !sa || sa->task_child ||
@@ -418,12 +408,10 @@ struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow,
 /* What the daemon calls its IKE_SA: a copy made it, perhaps. */
 static void name_ike(struct recovery *r)
 {
-	const struct ike_listing *l = r->d->listing[LISTING_LAST];
-	size_t i;
+	const struct ike_sa *sa = listing_id(r->d->listing[LISTING_LAST], r->ike_id);
 
-	for (i = 0; r->ike_id && l && i < l->nsa; i++)
-		if (l->sa[i].uniqueid == r->ike_id)
-			snprintf(r->ike, sizeof(r->ike), "%s", l->sa[i].name);
+	if (sa)
+		snprintf(r->ike, sizeof(r->ike), "%s", sa->name);
 }
 
 /**
