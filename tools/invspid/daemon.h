@@ -236,6 +236,8 @@ const struct ike_listing *listing_gap(const struct invspid *d);
 /* lost.c: SAs that leave the kernel behind the daemon's back */
 void lost_collect(struct invspid *d, const struct ike_listing *l);
 void lost_clear(struct invspid *d);
+/* Has the kernel no SA for what comes in on this child? As the mirror has it. */
+bool lost_in_mirror(const struct invspid *d, const struct ike_sa *sa, const struct ike_child *c);
 void lost_on_removed(void *arg, const struct xfrm_sa *sa, enum xfrm_gone how);
 
 /* plan.c: whose turn it is */

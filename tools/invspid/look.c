@@ -169,38 +169,22 @@ void look_stop(struct invspid *d)
  * More than half of the daemon's SAs are not in the kernel, and nobody saw
  * them leave: we look into the wrong namespace, or the daemon does ESP itself.
  */
-struct find_sa {
-	const struct ike_addr *dst;
-	bool found;
-};
-
-static void find_dst(void *arg, const struct xfrm_sa *sa)
-{
-	struct find_sa *find = arg;
-
-	if (ike_addr_same(&sa->dst, find->dst))
-		find->found = true;
-}
-
 static void check_mass_loss(struct invspid *d)
 {
 	const struct ike_listing *l = d->listing[LISTING_LAST];
 	unsigned int total = 0, missing = 0;
-	enum xfrm_gone how;
-	int64_t when;
 	size_t i, k;
 
 	for (i = 0; i < l->nsa; i++) {
 		for (k = 0; k < l->sa[i].nchild; k++) {
 			const struct ike_child *c = &l->sa[i].child[k];
-			struct find_sa find = { .dst = &l->sa[i].local };
 
 			if (c->state != CHILD_INSTALLED)
 				continue;
 			total++;
-			xfrm_find(d->xfrm, c->spi_in, c->proto, find_dst, &find);
-			if (!find.found && xfrm_seen_leaving(d->xfrm, &l->sa[i].local, c->spi_in,
-							     c->proto, &when, &how))
+			if (lost_in_mirror(d, &l->sa[i], c) &&
+			    xfrm_seen_leaving(d->xfrm, &l->sa[i].local, c->spi_in, c->proto, NULL,
+					      NULL))
 				missing++;
 		}
 	}

@@ -36,16 +36,20 @@ static void find_dst(void *arg, const struct xfrm_sa *sa)
 	s->found |= ike_addr_same(&sa->dst, s->dst);
 }
 
+bool lost_in_mirror(const struct invspid *d, const struct ike_sa *sa, const struct ike_child *c)
+{
+	struct search s = { .dst = &sa->local };
+
+	xfrm_find(d->xfrm, c->spi_in, c->proto, find_dst, &s);
+	return !s.found;
+}
+
 static bool is_lost(const struct invspid *d, const struct ike_sa *sa, const struct ike_child *c,
 		    int64_t *when)
 {
-	struct search s = { .dst = &sa->local };
 	enum xfrm_gone how;
 
-	if (!child_counts(c))
-		return false;
-	xfrm_find(d->xfrm, c->spi_in, c->proto, find_dst, &s);
-	return !s.found &&
+	return child_counts(c) && lost_in_mirror(d, sa, c) &&
 	       !xfrm_seen_leaving(d->xfrm, &sa->local, c->spi_in, c->proto, when, &how) &&
 	       how != XFRM_GONE_EXPIRED;
 }
