@@ -173,6 +173,28 @@ closed_by_peer()
 	must ask A initiate ike=gw child=net2 timeout=10000
 }
 
+# An SA of the daemon that no listing has ever had: it came and went while the helper
+# could not look.
+between_looks()
+{
+	local x
+
+	all_delivered 10000
+	kill -STOP "${HELPER_PID[A]}"
+	must ask A terminate child=net2 timeout=5000
+	must ask A initiate ike=gw child=net2 timeout=10000
+	x=$(spi_in A net2)
+	must ask A terminate child=net2 timeout=5000
+	must ask A initiate ike=gw child=net2 timeout=10000
+	kill -CONT "${HELPER_PID[A]}"
+	wait_until 15 0.2 sa_gone "$x" || fail "the closed SA stays in the kernel"
+	begin
+	forge "$x" 1 $PACKETS $EVERY_MS
+	verdict "$x" '^never_ours: report'
+	# shellcheck disable=SC2086
+	bystanders $STREAMS
+}
+
 on_hold()
 {
 	begin
@@ -235,6 +257,7 @@ ktap_main \
 	"an old SPI, while the tunnel is healthy" old_spi \
 	"an SPI of a child that was closed here" closed_here \
 	"an SPI of a child that the peer closed" closed_by_peer \
+	"an SPI of a child that came and went between two looks" between_looks \
 	"a lost SA, of a connection on hold" on_hold \
 	"rekeys under load" rekey \
 	"an SA that only another mark matches" other_mark \

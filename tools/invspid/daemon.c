@@ -271,6 +271,7 @@ static void on_child_down(void *arg, const char *conn, const char *child, uint32
 		end = END_KERNEL_LOST;
 	log_debug("CHILD_SA %s/%s spi 0x%08" PRIx32 " ended: %s", conn, child, spi_in,
 		  end_name(end));
+	evidence_note_named(d, spi_in, proto);
 	hist_end(d->hist, spi_in, proto, end, now_ms());
 	look_for_new(d, SYNC_DELAY_MS);
 }
@@ -282,6 +283,8 @@ static void on_child_rekey(void *arg, const char *conn, const char *child, uint3
 
 	log_debug("CHILD_SA %s/%s rekeyed: spi 0x%08" PRIx32 " -> 0x%08" PRIx32, conn, child,
 		  spi_old, spi_new);
+	evidence_note_named(d, spi_old, proto);
+	evidence_note_named(d, spi_new, proto);
 	hist_rekey(d->hist, spi_old, spi_new, proto, now_ms());
 	look_for_new(d, SYNC_DELAY_MS);
 }

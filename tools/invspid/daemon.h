@@ -39,6 +39,7 @@
 #define PEER_SEPARATOR "\n"
 #define PEER_LEN (NAME_LEN + 18) /* see peer_key() */
 #define STRANGE 1024 /* places for counts by source */
+#define NAMED 1024 /* SPIs from the IKE daemon's events that are remembered */
 
 /**
  * struct tracked - what we remember about a flow between two looks
@@ -138,6 +139,11 @@ struct counters {
 	uint64_t decided, decided_ns; /* flows, and the CPU time that they took */
 };
 
+struct named {
+	uint32_t spi;
+	uint8_t proto;
+};
+
 /**
  * struct invspid - the helper
  * @flow: flows of the last look, @nflow of them
@@ -145,6 +151,8 @@ struct counters {
  *	each as a flow without a packet
  * @strange: by source, how many flows nobody knows; of the last look, and of this one
  * @listing: see LISTING_*
+ * @named: inbound SPIs that the IKE daemon's events have told of, also of SAs that came
+ *	and went between two listings; @named_next is the oldest place
  * @task: since when an IKE_SA is seen with a task, by unique id
  * @removed_at: when an SA left the kernel that is not known to have ended
  * @lost_at: when the IKE daemon's socket broke, 0 if it is there or known dead
@@ -190,6 +198,8 @@ struct invspid {
 	struct ike_listing *listing[LISTINGS];
 	struct task *task;
 	size_t ntask;
+	struct named named[NAMED];
+	unsigned int named_next;
 
 	struct attempt *attempts;
 	struct recovery *recoveries;
@@ -257,6 +267,8 @@ bool gap_none(const struct ike_child *c);
 void evidence_ask_kernel(struct invspid *d, struct tracked *t);
 void evidence_init(struct evidence *ev, const struct tracked *t);
 void evidence_fill(struct invspid *d, struct tracked *t);
+/* The IKE daemon has told of an SA with this inbound SPI. */
+void evidence_note_named(struct invspid *d, uint32_t spi, uint8_t proto);
 /* Has this flow anything to do with us at all? Cheap; decides who is asked about. */
 bool evidence_relevant(struct invspid *d, const struct invspi_flow *f);
 

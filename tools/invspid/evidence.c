@@ -398,6 +398,22 @@ static void fill_flow(struct invspid *d, struct tracked *t)
 	ev->spoofed = track_senseless(&t->time) || d->strange[0][at] >= STRANGE_MIN;
 }
 
+void evidence_note_named(struct invspid *d, uint32_t spi, uint8_t proto)
+{
+	d->named[d->named_next] = (struct named){ spi, proto };
+	d->named_next = (d->named_next + 1) % NAMED;
+}
+
+static bool is_named(const struct invspid *d, const struct invspi_flow *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < NAMED; i++)
+		if (d->named[i].spi == f->spi && d->named[i].proto == f->proto)
+			return true;
+	return false;
+}
+
 /**
  * evidence_init() - nothing is known but the flow
  */
@@ -440,9 +456,9 @@ void evidence_fill(struct invspid *d, struct tracked *t)
 	fill_attempts(d, t);
 	fill_flow(d, t);
 	/*
-	 * An SA that the kernel had and the daemon never listed is somebody else's;
-	 * but an earlier daemon may have died before it could list what it made.
+	 * An SA that the kernel had and the daemon never listed, or told of, is somebody
+	 * else's; but an earlier daemon may have died before it could list what it made.
 	 */
 	ev->other_keyer = !ev->hist_known && ev->inbound == PRESENCE_ABSENT &&
-			  (left >= d->ike_since || ev->sa_elsewhere);
+			  (left >= d->ike_since || ev->sa_elsewhere) && !is_named(d, &t->flow);
 }
