@@ -230,18 +230,23 @@ static const struct row rows[] = {
 
 	/* From here on the daemon does not list the SPI. */
 	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
-	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC), F(COPY_ALLOWED), ACTION_REPORT, LOOK_NOT,
-	  "alive when the IKE daemon or machine stopped, but its connection has no address: dynamic = yes would let us copy it" },
+	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC), F(COPY_ALLOWED),
+	  ACTION_REPORT, LOOK_NOT,
+	  "alive when the IKE daemon or machine stopped, but its connection has no address: dynamic = yes would let us copy it"
+	},
 	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
 	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC) | F(CHILDREN_DOWN), F(PEER_RECENT),
 	  ACTION_REPORT, LOOK_NOT,
-	  "alive when the IKE daemon or machine stopped, but too long ago to trust the peer's address" },
+	  "alive when the IKE daemon or machine stopped, but too long ago to trust the peer's address"
+	},
 	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
 	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC) | F(CHILDREN_DOWN), F(COPY_KNOWN),
 	  ACTION_REPORT, LOOK_NOT,
-	  "alive when the IKE daemon or machine stopped, but not all is known that a copy of its connection needs" },
+	  "alive when the IKE daemon or machine stopped, but not all is known that a copy of its connection needs"
+	},
 	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
-	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC) | F(CHILDREN_DOWN), 0, ACTION_COPY, LOOK_NOT,
+	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CONN_DYNAMIC) | F(CHILDREN_DOWN), 0,
+	  ACTION_COPY, LOOK_NOT,
 	  "alive when the IKE daemon or machine stopped, from the address that its peer had then" },
 	{ GRADE_LOST_WITH_DAEMON, F(HIST_KNOWN) | F(END_DAEMON) | F(CONN_LOADED) | F(ADDR_SAME) |
 	  F(PORT_SAME) | F(IKE_SA_ABSENT) | F(CHILDREN_DOWN), 0, ACTION_INITIATE, LOOK_NOT,
@@ -250,8 +255,7 @@ static const struct row rows[] = {
 	  F(PORT_SAME) | F(IKE_SA_ABSENT), 0, ACTION_REPORT, LOOK_NOT,
 	  "alive when the IKE daemon or the machine stopped, but nothing should be up" },
 
-	{ GRADE_IN_PASSING, F(HIST_KNOWN) | F(CHILD_UP) | F(CHILD_UP_NOW), 0,
-	  ACTION_NONE, LOOK_UP,
+	{ GRADE_IN_PASSING, F(HIST_KNOWN) | F(CHILD_UP) | F(CHILD_UP_NOW), 0, ACTION_NONE, LOOK_UP,
 	  "its child has come up again just now: late packets are normal" },
 
 	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_UP) | F(IN_STEP), 0,
