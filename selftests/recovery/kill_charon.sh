@@ -68,16 +68,6 @@ moment()
 	}
 }
 
-moments()
-{
-	local i
-
-	for ((i = 1; i <= MOMENTS; i++)); do
-		moment $i || { lab_logs 60; break; }
-	done
-	expect "moments after which all was healed" "$MOMENTS" "$kills_healed"
-}
-
 # auths_answered - how many IKE_AUTH responses A has received
 auths_answered()
 {
@@ -122,11 +112,7 @@ fresh()
 
 fresh_ones()
 {
-	local i
-
-	for ((i = 1; i <= FRESH; i++)); do
-		fresh $i || { lab_logs 60; break; }
-	done
+	each "$FRESH" fresh
 	expect "healed" "$FRESH" "$fresh_healed"
 }
 

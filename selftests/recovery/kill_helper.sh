@@ -54,16 +54,6 @@ moment()
 	remember_window $child $([ $both = 0 ] || echo $other)
 }
 
-moments()
-{
-	local i
-
-	for ((i = 1; i <= MOMENTS; i++)); do
-		moment $i || { lab_logs 60; break; }
-	done
-	expect "moments after which all was healed" "$MOMENTS" "$kills_healed"
-}
-
 nothing_twice()
 {
 	expect "moments with more than one rekey of a lost child" 0 $twice

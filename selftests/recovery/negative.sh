@@ -145,12 +145,13 @@ no_tasks()
 	! sas A | grep -q -E 'REKEYING|CHILD_'
 }
 
-closed_here()
+# closed_by NODE - it has closed net2, whose old SPI is then used
+closed_by()
 {
 	local old
 
 	old=$(spi_in A net2)
-	ask A terminate child=net2 timeout=5000 >/dev/null || fail "cannot close net2"
+	ask "$1" terminate child=net2 timeout=5000 >/dev/null || fail "cannot close net2"
 	STREAMS="net:A-B net:B-A" begin
 	forge "$old" 1 $PACKETS $EVERY_MS
 	verdict "$old" '^held: |^ours_gone: report'
@@ -159,18 +160,14 @@ closed_here()
 	must ask A initiate ike=gw child=net2 timeout=10000
 }
 
+closed_here()
+{
+	closed_by A
+}
+
 closed_by_peer()
 {
-	local old
-
-	old=$(spi_in A net2)
-	ask B terminate child=net2 timeout=5000 >/dev/null || fail "cannot close net2"
-	STREAMS="net:A-B net:B-A" begin
-	forge "$old" 1 $PACKETS $EVERY_MS
-	verdict "$old" '^held: |^ours_gone: report'
-	expect "A's SAs" "1 net" "$(tunnel_state)"
-	bystanders net:A-B net:B-A
-	must ask A initiate ike=gw child=net2 timeout=10000
+	closed_by B
 }
 
 # An SA of the daemon that no listing has ever had: it came and went while the helper

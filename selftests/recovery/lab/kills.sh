@@ -92,7 +92,9 @@ history_told()
 {
 	local said
 
-	said=$(log_since A invspid "$said_mark" | grep 'history: ')
+	# It may also have been told what the one before it could not write.
+	said=$(log_since A invspid "$said_mark" | grep 'history: ' |
+		grep -v 'could not write its last changes\|is not brought back by itself')
 	case $spoiled in
 	directory) [[ $said == *"Is a directory"*"kept in memory only"* ]] ;;
 	read-only) [[ $said == *"Read-only file system"*"kept in memory only"* ]] ;;
@@ -104,6 +106,22 @@ history_told()
 		fail "$1: the history was spoiled ($spoiled), and the helper said: ${said:-nothing}"
 		return 1
 	}
+}
+
+# each TIMES COMMAND - calls it with 1, 2...; the first that fails is the last
+each()
+{
+	local i
+
+	for ((i = 1; i <= $1; i++)); do
+		"$2" $i || { lab_logs 60; break; }
+	done
+}
+
+moments()
+{
+	each "$MOMENTS" moment
+	expect "moments after which all was healed" "$MOMENTS" "$kills_healed"
 }
 
 settled_again()
