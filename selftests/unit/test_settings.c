@@ -143,7 +143,7 @@ static void mode_is(const char *what, const struct conf *c, const struct setting
 
 static void test_modes(void)
 {
-	static char lab[] = "lab", none[] = "none";
+	char lab[] = "lab", none[] = "none";
 	struct conf_conn conn[] = {
 		{ .name = lab, .value[OWN_MODE] = MODE_ADVISE },
 		{ .name = none, .value[OWN_MODE] = -1 },

@@ -11,11 +11,13 @@
 static const char *const modes[] = {
 	[MODE_RECOVER] = "recover", [MODE_ADVISE] = "advise", [MODE_OBSERVE] = "observe", NULL
 };
+
 static const char *const levels[] = { "error", "warning", "notice", "info", "debug", NULL };
 
 static const char *const what_disruptive[] = {
 	[DISRUPTIVE_NEVER] = "never", [DISRUPTIVE_CHILD] = "child", [DISRUPTIVE_IKE] = "ike", NULL
 };
+
 static const char *const no_yes[] = { "no", "yes", NULL };
 
 const char *const conf_own_names[OWN_KEYS] = {
