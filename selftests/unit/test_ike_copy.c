@@ -206,6 +206,27 @@ static void test_given(void)
 		 built(&sa, 1, &gw, given, ARRAY_SIZE(given)));
 }
 
+/* Items of a list as swanctl reads them: however long, without the blanks around them. */
+static void test_lists(void)
+{
+	char value[IKE_SETTING_MAX + 1], want[IKE_SETTING_MAX + 32];
+	struct ike_setting given = { NULL, (char *)"proposals", value };
+	struct hist_sa sa = net_sa();
+	size_t len;
+
+	snprintf(value, sizeof(value), " aes256-sha512-x448 ,aes128-sha256-x25519\t,, ");
+	ktap_has("blanks, and items that are empty",
+		 "proposals=[aes256-sha512-x448,aes128-sha256-x25519] ",
+		 built(&sa, 1, &gw, &given, 1));
+	snprintf(value, sizeof(value), " , ");
+	ktap_str("nothing in it", "proposals", built(&sa, 1, &gw, &given, 1));
+	for (len = 0; len + 7 < sizeof(value); len += 7)
+		memcpy(value + len, "-aes256", 8);
+	value[0] = 'x';
+	snprintf(want, sizeof(want), "proposals=[%s] ", value);
+	ktap_has("a long item", want, built(&sa, 1, &gw, &given, 1));
+}
+
 /* Every single thing that is not known, by the text that says so. */
 static void test_unknown(void)
 {
@@ -339,6 +360,7 @@ int main(void)
 {
 	test_golden();
 	test_given();
+	test_lists();
 	test_unknown();
 	test_identities();
 	test_rows();

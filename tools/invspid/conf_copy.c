@@ -13,8 +13,6 @@
 
 #include "conf_int.h"
 
-#define VALUE_MAX 1000
-
 static const char *const conn_keys[] = {
 	"proposals",   "aggressive",	"dscp",	     "encap",	     "mobike",	  "dpd_delay",
 	"dpd_timeout", "fragmentation", "childless", "send_certreq", "send_cert", "unique",
@@ -50,10 +48,10 @@ static int check(cfg_t *cfg, cfg_opt_t *opt, const char *const *keys, const cfg_
 		return -1;
 	}
 	last[i] = opt;
-	if (value && value[0] && strlen(value) <= VALUE_MAX)
+	if (value && value[0] && strlen(value) <= IKE_SETTING_MAX)
 		return 0;
 	cfg_error(cfg, "bad %s: want 1 to %d bytes, as swanctl.conf(5) has them", opt->name,
-		  VALUE_MAX);
+		  IKE_SETTING_MAX);
 	return -1;
 }
 

@@ -121,6 +121,8 @@ struct ike_listing {
 	unsigned int ref;
 };
 
+#define IKE_SETTING_MAX 1000 /* bytes of a value that the operator gave */
+
 /* A key of a connection, or of one of its children: @child is not NULL then. */
 struct ike_setting {
 	char *child, *key, *value;

@@ -194,17 +194,26 @@ static void put(struct build *u, const char *child, const char *key, const char 
 
 static void put_list(struct build *u, const char *key, const char *items)
 {
-	char item[512];
-	size_t len;
+	static const char blanks[] = " \t\n";
+	char item[IKE_SETTING_MAX + 1];
+	bool any = false;
+	size_t len, n;
 
 	vici_put_list(u->b, key);
 	for (; *items; items += len + (items[len] == ',')) {
-		items += strspn(items, " ");
+		items += strspn(items, blanks);
 		len = strcspn(items, ",");
-		snprintf(item, sizeof(item), "%.*s", (int)len, items);
+		for (n = len; n && strchr(blanks, items[n - 1]); n--)
+			;
+		snprintf(item, sizeof(item), "%.*s", (int)n, items);
+		if (!n)
+			continue;
 		vici_put_item(u->b, item);
+		any = true;
 	}
 	vici_put_list_end(u->b);
+	if (!any)
+		unknown(u, "%s", key);
 }
 
 static bool is_list(const char *key)
