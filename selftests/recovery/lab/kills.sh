@@ -57,7 +57,10 @@ spoil_history()
 
 	spoiled=$(printf '%s\n' nothing nothing nothing nothing nothing garbage cut directory \
 		read-only full | sed -n "$((RANDOM % 10 + 1))p")
-	size=$(stat -c %s "$state/history.db" 2>/dev/null) || return
+	# a directory may have taken its place the last time
+	size=$(stat -c %s "$state/history.db" 2>/dev/null) || case $spoiled in
+	garbage|cut) spoiled=nothing ;;
+	esac
 	case $spoiled in
 	garbage) dd if=/dev/urandom of="$state/history.db" bs=512 count=8 conv=notrunc \
 		seek=$((RANDOM % (size / 512 + 1))) 2>/dev/null ;;
