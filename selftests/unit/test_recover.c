@@ -526,9 +526,24 @@ static void one_refused(void)
 {
 	begin(GRADE_LOST_WITH_DAEMON);
 	does.child_refused = true;
-	run(10);
+	run(120); /* the IKE_SA has just come up: that takes 2 s */
 	ktap_int("ended", 0, was.ended);
 	ktap_ok(was.initiated > 2, "one child of two is refused: it is tried again:%s", was.names);
+}
+
+static void peer_came(void)
+{
+	begin(GRADE_LOST_WITH_DAEMON);
+	does.late = 1;
+	run(0);
+	sa.id++;
+	does.child_refused = true; /* the peer has not come to the second one yet */
+	up();
+	run(10);
+	ktap_int("the peer came by itself: it has its time", 1, was.initiated);
+	does.child_refused = false;
+	run(1);
+	ktap_int("all is up: nothing to do", 1, was.initiated);
 }
 
 int main(void)
@@ -556,6 +571,7 @@ int main(void)
 	nobody_wants_it();
 	not_allowed();
 	one_refused();
+	peer_came();
 	recover_stop_all(&d);
 	return ktap_done();
 }

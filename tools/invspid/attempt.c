@@ -202,7 +202,7 @@ void attempt_end(struct invspid *d, const char *peer, const char *child, enum gr
  *
  * A peer that has authenticated is there: earlier failures count no more. Of a
  * connection with many peers that is said of this one. What it was too slow for is
- * a failure all the same.
+ * a failure all the same. If it came by itself, it may bring up more than that.
  */
 void recover_ike_up(struct invspid *d, const char *conn, const char *id, uint32_t ike_id)
 {
@@ -214,8 +214,11 @@ void recover_ike_up(struct invspid *d, const char *conn, const char *id, uint32_
 		return;
 	peer_key(key, conn, id);
 	for (a = d->attempts; a; a = a->next)
-		if (!strcmp(a->peer, conn) || !strcmp(a->peer, key))
+		if (!strcmp(a->peer, conn) || !strcmp(a->peer, key)) {
 			forget(a);
+			if (a->owed)
+				a->next_try = now_ms() + STAND_DOWN_MS;
+		}
 }
 
 /**

@@ -16,7 +16,6 @@
 #include "log.h"
 #include "recover_int.h"
 
-#define STAND_DOWN_MS 2000
 #define CHILDREN_MAX 64
 #define HALF_MADE_LOOKS 5 /* so often a listing is asked for a half-made IKE_SA ... */
 #define HALF_MADE_GAP_MS 300 /* ... and so far apart */
