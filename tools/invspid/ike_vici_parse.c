@@ -126,8 +126,7 @@ void ike_sa_clear(struct ike_sa *sa)
 	memset(sa, 0, sizeof(*sa));
 }
 
-/* Takes the place of an earlier text. */
-static int get_text(struct vici_str str, char **text)
+int parse_text(struct vici_str str, char **text)
 {
 	char *s;
 
@@ -144,7 +143,7 @@ static int get_text(struct vici_str str, char **text)
 /* The same for one that was put together, and is freed. */
 static int take_text(char *from, char **text)
 {
-	int err = get_text((struct vici_str){ from ? from : "", from ? strlen(from) : 0 }, text);
+	int err = parse_text((struct vici_str){ from ? from : "", from ? strlen(from) : 0 }, text);
 
 	free(from);
 	return err;
@@ -262,9 +261,9 @@ static int child_key(struct ike_child *c, const struct vici_element *e)
 	int err;
 
 	if (vici_str_is(k, "name"))
-		return get_text(v, &c->name);
+		return parse_text(v, &c->name);
 	if (vici_str_is(k, "mode"))
-		return get_text(v, &c->mode);
+		return parse_text(v, &c->mode);
 	if (vici_str_is(k, "uniqueid"))
 		return get_u32(v, 10, &c->uniqueid);
 	if (vici_str_is(k, "reqid"))
@@ -314,7 +313,7 @@ static int fill_texts(char ***text)
 
 	for (; !err && *text; text++)
 		if (!**text)
-			err = get_text((struct vici_str){ "", 0 }, *text);
+			err = parse_text((struct vici_str){ "", 0 }, *text);
 	return err;
 }
 
@@ -368,9 +367,9 @@ static int sa_key(struct ike_sa *sa, const struct vici_element *e)
 	if (vici_str_is(k, "uniqueid"))
 		return get_u32(v, 10, &sa->uniqueid);
 	if (vici_str_is(k, "local-id"))
-		return get_text(v, &sa->local_id);
+		return parse_text(v, &sa->local_id);
 	if (vici_str_is(k, "remote-id"))
-		return get_text(v, &sa->remote_id);
+		return parse_text(v, &sa->remote_id);
 	if (vici_str_is(k, "local-port"))
 		return get_port(v, &sa->local_port);
 	if (vici_str_is(k, "remote-port"))
@@ -471,9 +470,9 @@ static int parse_sa(struct vici_parser *p, struct vici_str conn, struct ike_sa *
 	int type, err;
 
 	parse_copy_name(conn, &original);
-	err = get_text(conn, &sa->name);
+	err = parse_text(conn, &sa->name);
 	if (!err)
-		err = get_text(original, &sa->conn);
+		err = parse_text(original, &sa->conn);
 	while (!err) {
 		type = vici_next(p, &e);
 		if (type < 0)

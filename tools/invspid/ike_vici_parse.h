@@ -59,6 +59,9 @@ int parse_queues(const uint8_t *msg, size_t len, uint32_t *jobs);
 /* The answer to `version`; *@version is malloc'd. */
 int parse_version(const uint8_t *msg, size_t len, char **version);
 
+/* Interned, in the place of an earlier text. Return: 0, -EBADMSG or -ENOMEM. */
+int parse_text(struct vici_str str, char **text);
+
 /* A literal address, or family 0: %any, a name, a range, a subnet. */
 void parse_addr_text(struct vici_str s, struct ike_addr *addr);
 

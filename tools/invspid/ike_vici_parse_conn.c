@@ -8,24 +8,25 @@
 #include <string.h>
 
 #include "ike_vici_parse.h"
+#include "intern.h"
 
 void ike_conn_clear(struct ike_conn *c)
 {
 	size_t i;
 
 	for (i = 0; i < c->nchild; i++)
-		free(c->child[i]);
+		intern_put(c->child[i]);
 	free(c->child);
 	for (i = 0; i < c->ntold; i++) {
-		free(c->told[i].child);
-		free(c->told[i].key);
-		free(c->told[i].value);
+		intern_put(c->told[i].child);
+		intern_put(c->told[i].key);
+		intern_put(c->told[i].value);
 	}
 	free(c->told);
-	free(c->name);
+	intern_put(c->name);
 	free(c->remote);
 	free(c->local);
-	free(c->unique);
+	intern_put(c->unique);
 	memset(c, 0, sizeof(*c));
 }
 
@@ -118,12 +119,12 @@ static int add_told(struct ike_conn *c, const char *child, const struct vici_ele
 	told += c->ntold++;
 	memset(told, 0, sizeof(*told));
 	if (child) {
-		told->child = strdup(child);
+		told->child = intern(child, strlen(child));
 		if (!told->child)
 			return -ENOMEM;
 	}
-	err = vici_str_dup(e->name, &told->key);
-	return err ? err : vici_str_dup(e->value, &told->value);
+	err = parse_text(e->name, &told->key);
+	return err ? err : parse_text(e->value, &told->value);
 }
 
 /* auth_class_names; others can't be begun by a responder, or leave open which it is. */
@@ -205,7 +206,7 @@ static int parse_conn_children(struct vici_parser *p, struct ike_conn *c)
 				return -ENOMEM;
 			c->child = child;
 			child[c->nchild] = NULL;
-			err = vici_str_dup(e.name, &child[c->nchild++]);
+			err = parse_text(e.name, &child[c->nchild++]);
 			if (!err)
 				err = parse_conn_child(p, child[c->nchild - 1], c);
 		} else if (type == VICI_LIST_START) {
@@ -227,7 +228,7 @@ static int conn_element(struct vici_parser *p, const struct vici_element *e, str
 			c->no_copy = "a postquantum preshared key";
 		err = is_one_of(k, conn_told) ? add_told(c, NULL, e) : 0;
 		if (!err && vici_str_is(k, "unique"))
-			err = vici_str_dup(e->value, &c->unique);
+			err = parse_text(e->value, &c->unique);
 		/* ike_version_names: IKEv1, IKEv2, and IKEv1/2 for any */
 		if (vici_str_is(k, "version"))
 			c->version = vici_str_is(e->value, "IKEv1")   ? 1
@@ -260,7 +261,7 @@ int parse_list_conn(const uint8_t *msg, size_t len, struct ike_conn *c)
 
 	vici_parser_init(&p, msg, len);
 	if (vici_next(&p, &e) == VICI_SECTION_START)
-		err = vici_str_dup(e.name, &c->name);
+		err = parse_text(e.name, &c->name);
 	while (!err) {
 		type = vici_next(&p, &e);
 		if (type == VICI_SECTION_END)
@@ -270,7 +271,7 @@ int parse_list_conn(const uint8_t *msg, size_t len, struct ike_conn *c)
 	if (!err && vici_next(&p, &e) != VICI_END)
 		err = -EBADMSG;
 	if (!err && !c->unique)
-		err = vici_str_dup((struct vici_str){ "", 0 }, &c->unique);
+		err = parse_text((struct vici_str){ "", 0 }, &c->unique);
 	if (err)
 		ike_conn_clear(c);
 	else
