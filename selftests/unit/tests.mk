@@ -26,7 +26,7 @@ LIBS_test_ike_copy := libuv
 OBJS_test_ike_vici := $(IKE_VICI)
 LIBS_test_ike_vici := libuv
 
-HISTORY := $(patsubst %,invspid/%.o,intern history history_ask history_db history_prune \
+HISTORY := $(patsubst %,invspid/%.o,intern pool history history_ask history_db history_prune \
 	history_rows history_sa history_sync history_write decide_names)
 OBJS_test_history := $(HISTORY)
 LIBS_test_history := sqlite3
@@ -39,7 +39,7 @@ LIBS_test_history_kill := sqlite3
 
 OBJS_test_xfrm_parse := invspid/xfrm_parse.o
 LIBS_test_xfrm_parse := libuv
-OBJS_test_xfrm_mirror := invspid/xfrm_mirror.o invspid/xfrm_parse.o
+OBJS_test_xfrm_mirror := invspid/pool.o invspid/xfrm_mirror.o invspid/xfrm_parse.o
 LIBS_test_xfrm_mirror := libuv
 
 OBJS_test_listing := invspid/listing.o

@@ -185,6 +185,8 @@ static struct history *hist_alloc(const char *dir, const struct hist_env *env)
 		return NULL;
 	}
 	h->env = *env;
+	h->row_pool.size = sizeof(struct row);
+	h->kid_pool.size = sizeof(struct kid);
 	h->lock_fd = -1;
 	h->w.flag_fd = -1;
 	empty(h);
@@ -441,7 +443,7 @@ static struct row *successor(struct history *h, const struct row *old, uint32_t 
 	sa.installed_wall = hist_wall(h, sa.installed_at);
 	row = row_new(h, &sa);
 	if (!row || row_insert(h, row)) {
-		row_free(row);
+		row_free(h, row);
 		return NULL;
 	}
 	row->seen_at = now;

@@ -308,7 +308,7 @@ static int load_rows(struct history *h, sqlite3 *db, const char *sql)
 			ret = row_insert(h, row);
 		}
 		if (ret) {
-			row_free(row);
+			row_free(h, row);
 			sqlite3_finalize(stmt);
 			return ret;
 		}
@@ -408,7 +408,7 @@ void db_close(struct history *h)
 {
 	sqlite3_finalize(h->by_spi);
 	sqlite3_close(h->rdb);
-	row_free(h->scratch);
+	row_free(h, h->scratch);
 	h->by_spi = NULL;
 	h->rdb = NULL;
 	h->scratch = NULL;
@@ -421,7 +421,7 @@ struct row *db_by_spi(struct history *h, uint32_t spi, uint8_t proto)
 	int64_t ord;
 	int rc;
 
-	row_free(h->scratch);
+	row_free(h, h->scratch);
 	h->scratch = NULL;
 	if (!h->by_spi)
 		return NULL;

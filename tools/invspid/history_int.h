@@ -25,9 +25,11 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "history.h"
+#include "pool.h"
 
 #define HIST_QUOTA 4096 /* rows of one connection */
 #define HIST_ACTIONS 1000 /* actions of one connection, ten times that in all */
@@ -58,7 +60,7 @@ struct op;
  * @seen_at: when this process first heard of it, CLOCK_BOOTTIME
  * @listed: number of the last hist_sync() that had it in a listing
  * @op: queued write, valid if @op_batch is the writer's current one
- * @pending: writes that are queued or under way
+ * @pending: writes that are queued or under way; the thread counts them down
  * @stored: a write was ever queued
  * @in_ended: on the list of ended rows
  */
@@ -73,7 +75,7 @@ struct row {
 	struct row *ended_next;
 	struct op *op;
 	uint64_t op_batch;
-	unsigned int pending;
+	atomic_uint pending;
 	bool stored, in_ended;
 };
 
@@ -92,7 +94,7 @@ enum op_type { OP_ROW, OP_ACTION };
 struct op {
 	struct op *next;
 	enum op_type type;
-	struct row *row; /* whose it is; the writer only hands it back */
+	struct row *row; /* whose it is; the writer knows only its @pending */
 	bool fresh; /* first write of the row */
 	int64_t ord;
 	union {
@@ -123,7 +125,6 @@ struct hist_meta {
  * @open: there is a file, and a queue; @running: and the thread
  * @first, @last: queue, @n long
  * @batch_no: counts the queues that the thread took
- * @done: ops that are on disk, to be taken back by the caller's thread
  * @queued, @written: ops ever, for hist_flush()
  * @fails: failed transactions ever
  * @dropped: changes that found the queue full, ever
@@ -141,7 +142,7 @@ struct writer {
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake, wrote;
-	struct op *first, **last, *done;
+	struct op *first, **last;
 	unsigned int n, batch_n;
 	uint64_t batch_no, queued, written, fails, dropped;
 	bool urgent, stop, meta_dirty, flag;
@@ -170,6 +171,7 @@ struct history {
 	uint32_t seed;
 	struct row *spi[HIST_BUCKETS];
 	struct kid *kid[HIST_BUCKETS], *conn[HIST_BUCKETS], *kids;
+	struct pool row_pool, kid_pool;
 	struct row *ended, **ended_last; /* oldest first */
 	unsigned int nended;
 	int64_t reaped_at, heartbeat_at;
@@ -196,7 +198,7 @@ bool end_is_wanted(enum sa_end end); /* should a child that ended so be up again
 struct row *row_new(struct history *h, const struct hist_sa *sa); /* NULL: no memory */
 int row_change(struct row *row, const struct hist_sa *sa);
 int row_insert(struct history *h, struct row *row);
-void row_free(struct row *row);
+void row_free(struct history *h, struct row *row);
 void row_end(struct history *h, struct row *row, enum sa_end end, int64_t at);
 void row_revive(struct history *h, struct row *row);
 struct row *row_by_spi(const struct history *h, uint32_t spi, uint8_t proto);
@@ -224,7 +226,6 @@ void writer_flag(struct writer *w, bool flag);
 void write_row(struct history *h, struct row *row, bool urgent);
 int write_op(struct history *h, struct op *op, bool urgent); /* takes @op; 0 or -errno */
 void write_meta(struct history *h);
-void write_reap(struct history *h);
 int write_wait(struct history *h, int64_t ms);
 void writer_error(struct writer *w, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -151,12 +151,12 @@ struct kid *kid_first(const struct history *h, const char *conn)
 	return h->conn[hash_conn(h, conn)];
 }
 
-static void kid_free(struct kid *k)
+static void kid_free(struct history *h, struct kid *k)
 {
 	intern_put(k->conn);
 	intern_put(k->child);
 	intern_put(k->peer);
-	free(k);
+	pool_put(&h->kid_pool, k);
 }
 
 static struct kid *kid_get(struct history *h, const char *conn, const char *child, const char *peer)
@@ -166,14 +166,14 @@ static struct kid *kid_get(struct history *h, const char *conn, const char *chil
 
 	if (k)
 		return k;
-	k = calloc(1, sizeof(*k));
+	k = pool_get(&h->kid_pool);
 	if (!k)
 		return NULL;
 	k->conn = intern(conn, strlen(conn));
 	k->child = intern(child, strlen(child));
 	k->peer = intern(peer, strlen(peer));
 	if (!k->conn || !k->child || !k->peer) {
-		kid_free(k);
+		kid_free(h, k);
 		return NULL;
 	}
 	at = hash_kid(h, conn, child, peer);
@@ -196,13 +196,13 @@ struct row *kid_newest(const struct kid *kid)
 
 struct row *row_new(struct history *h, const struct hist_sa *sa)
 {
-	struct row *row = calloc(1, sizeof(*row));
+	struct row *row = pool_get(&h->row_pool);
 
 	if (!row)
 		return NULL;
 	row->sa = *sa;
 	if (get_strings(&row->sa)) {
-		free(row);
+		pool_put(&h->row_pool, row);
 		return NULL;
 	}
 	if (!row->sa.id)
@@ -223,12 +223,12 @@ int row_change(struct row *row, const struct hist_sa *sa)
 	return 0;
 }
 
-void row_free(struct row *row)
+void row_free(struct history *h, struct row *row)
 {
 	if (!row)
 		return;
 	put_strings(&row->sa);
-	free(row);
+	pool_put(&h->row_pool, row);
 }
 
 static void link_alive(struct kid *kid, struct row *row)
@@ -323,7 +323,7 @@ static void row_forget(struct history *h, struct row *row)
 	while (*at != row)
 		at = &(*at)->spi_next;
 	*at = row->spi_next;
-	row_free(row);
+	row_free(h, row);
 }
 
 /*
@@ -338,7 +338,6 @@ void rows_reap(struct history *h, int64_t now)
 	if (now - h->reaped_at < REAP_MS && now >= h->reaped_at)
 		return;
 	h->reaped_at = now;
-	write_reap(h);
 	while ((row = *at)) {
 		keep = row->sa.end != END_NONE && (row->kid->last_ended == row || row->pending ||
 						   row->sa.ended_at > hist_in(h, now) - RECENT_MS ||
@@ -365,11 +364,13 @@ void rows_free(struct history *h)
 	for (i = 0; i < HIST_BUCKETS; i++) {
 		while ((row = h->spi[i])) {
 			h->spi[i] = row->spi_next;
-			row_free(row);
+			row_free(h, row);
 		}
 	}
 	while ((k = h->kids)) {
 		h->kids = k->next;
-		kid_free(k);
+		kid_free(h, k);
 	}
+	pool_free(&h->row_pool);
+	pool_free(&h->kid_pool);
 }

@@ -100,7 +100,7 @@ static void add(struct history *h, struct hist_sa *sa, int64_t now)
 	sa->installed_wall = hist_wall(h, sa->installed_at);
 	row = row_new(h, sa);
 	if (!row || row_insert(h, row)) {
-		row_free(row);
+		row_free(h, row);
 		return;
 	}
 	row->seen_at = now;

@@ -6,6 +6,9 @@
  * stay in memory until they are on disk.
  */
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +24,7 @@
 #define BATCH_MS 100
 #define RETRY_MS 2000
 #define PRUNE_EVERY 256 /* new rows */
+#define TRIM_MIN 1024 /* after so many changes there is memory to give back */
 
 enum { ST_ROW, ST_ACTION, ST_META };
 
@@ -213,14 +217,35 @@ static struct op **take_queue(struct writer *w, struct op **tail)
 	return tail;
 }
 
-static void give_back(struct writer *w, struct op *batch, struct op **tail)
+static void op_free(struct op *op)
+{
+	free(op->strings);
+	free(op);
+}
+
+/* What is on disk the rows need not wait for any more. */
+static void free_batch(struct op *batch, unsigned int n)
+{
+	struct op *op;
+
+	while ((op = batch)) {
+		batch = op->next;
+		if (op->row)
+			op->row->pending--;
+		op_free(op);
+	}
+#ifdef __GLIBC__
+	if (n >= TRIM_MIN)
+		malloc_trim(0);
+#else
+	(void)n;
+#endif
+}
+
+static void batch_written(struct writer *w)
 {
 	w->written += w->batch_n;
 	w->batch_n = 0;
-	if (batch) {
-		*tail = w->done;
-		w->done = batch;
-	}
 	if (w->error_code) {
 		log_notice("history: writing works again");
 		w->error_code = 0;
@@ -240,6 +265,7 @@ static void *writer_main(void *arg)
 {
 	struct writer *w = arg;
 	struct op *batch = NULL, **tail = &batch;
+	unsigned int n;
 	char text[sizeof(w->error)];
 	struct hist_meta meta;
 	bool stop, changed, lost;
@@ -255,12 +281,18 @@ static void *writer_main(void *arg)
 		meta = w->meta;
 		changed = w->new_limits;
 		lost = w->dropped;
+		n = w->batch_n;
 		pthread_mutex_unlock(&w->lock);
 
 		if (changed)
 			limits(w);
 		ret = write_batch(w, batch, &meta, text, sizeof(text));
 		writer_flag(w, ret || lost);
+		if (!ret) {
+			free_batch(batch, n);
+			batch = NULL;
+			tail = &batch;
+		}
 
 		pthread_mutex_lock(&w->lock);
 		if (ret) {
@@ -272,9 +304,7 @@ static void *writer_main(void *arg)
 			if (!batch && !stop)
 				wait_ms(w, RETRY_MS);
 		} else {
-			give_back(w, batch, tail);
-			batch = NULL;
-			tail = &batch;
+			batch_written(w);
 		}
 	} while (!stop);
 	/* What is left was tried and could not be written. */
@@ -321,12 +351,6 @@ int writer_start(struct history *h)
 	return -rc;
 }
 
-static void op_free(struct op *op)
-{
-	free(op->strings);
-	free(op);
-}
-
 void writer_stop(struct history *h)
 {
 	struct writer *w = &h->w;
@@ -342,7 +366,6 @@ void writer_stop(struct history *h)
 		w->running = false;
 	}
 	w->open = false;
-	write_reap(h);
 	while ((op = w->first)) {
 		w->first = op->next;
 		op_free(op);
@@ -355,24 +378,6 @@ void writer_stop(struct history *h)
 	}
 	sqlite3_close(w->db);
 	w->db = NULL;
-}
-
-/* Takes back what is on disk. */
-void write_reap(struct history *h)
-{
-	struct writer *w = &h->w;
-	struct op *op, *next;
-
-	pthread_mutex_lock(&w->lock);
-	op = w->done;
-	w->done = NULL;
-	pthread_mutex_unlock(&w->lock);
-	for (; op; op = next) {
-		next = op->next;
-		if (op->row)
-			op->row->pending--;
-		op_free(op);
-	}
 }
 
 static void enqueue(struct writer *w, struct op *op, bool urgent)

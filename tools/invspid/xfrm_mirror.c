@@ -24,6 +24,7 @@ static struct mirror_node **bucket(const struct mirror *m, uint32_t spi, uint8_t
 int mirror_init(struct mirror *m)
 {
 	memset(m, 0, sizeof(*m));
+	m->nodes.size = sizeof(struct mirror_node);
 	m->nbucket = BUCKETS_MIN;
 	m->bucket = calloc(m->nbucket, sizeof(*m->bucket));
 	m->left = calloc(MIRROR_LEFT, sizeof(*m->left));
@@ -39,15 +40,7 @@ int mirror_init(struct mirror *m)
 
 void mirror_free(struct mirror *m)
 {
-	struct mirror_node *node;
-	unsigned int i;
-
-	for (i = 0; m->bucket && i < m->nbucket; i++) {
-		while ((node = m->bucket[i])) {
-			m->bucket[i] = node->next;
-			free(node);
-		}
-	}
+	pool_free(&m->nodes);
 	free(m->bucket);
 	free(m->left);
 	free(m->left_bucket);
@@ -166,7 +159,7 @@ int mirror_put(struct mirror *m, const struct xfrm_sa *sa, bool *isnew)
 			return 0;
 		}
 	}
-	node = malloc(sizeof(*node));
+	node = pool_get(&m->nodes);
 	if (!node)
 		return -ENOMEM;
 	node->sa = *sa;
@@ -191,7 +184,7 @@ int mirror_take(struct mirror *m, const struct xfrm_sa *key, struct xfrm_sa *sa)
 			continue;
 		*sa = node->sa;
 		*at = node->next;
-		free(node);
+		pool_put(&m->nodes, node);
 		m->count--;
 		return 0;
 	}
@@ -216,7 +209,7 @@ static size_t take_many(struct mirror *m, struct xfrm_sa **sa, bool unmarked,
 			if (*sa)
 				(*sa)[n++] = node->sa;
 			*at = node->next;
-			free(node);
+			pool_put(&m->nodes, node);
 			m->count--;
 		}
 	}

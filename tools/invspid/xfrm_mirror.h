@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "pool.h"
 #include "xfrm.h"
 
 #define MIRROR_LEFT 4096 /* SAs that left and are remembered */
@@ -27,6 +28,7 @@ struct mirror_left {
 };
 
 struct mirror {
+	struct pool nodes;
 	struct mirror_node **bucket;
 	unsigned int nbucket, count; /* nbucket is a power of 2 */
 	uint32_t seed; /* a peer chooses the SPIs that we send to */

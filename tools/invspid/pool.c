@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See pool.h. A list of unused objects through their first words. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool.h"
+
+#define BLOCK_OBJECTS 64
+
+struct pool_block {
+	struct pool_block *next;
+	max_align_t object[];
+};
+
+static void put(struct pool *p, void *object)
+{
+	memcpy(object, &p->unused, sizeof(p->unused));
+	p->unused = object;
+}
+
+static int grow(struct pool *p)
+{
+	size_t align = sizeof(max_align_t), size = (p->size + align - 1) / align * align, i;
+	struct pool_block *b = malloc(sizeof(*b) + BLOCK_OBJECTS * size);
+
+	if (!b)
+		return -1;
+	b->next = p->blocks;
+	p->blocks = b;
+	for (i = BLOCK_OBJECTS; i--;)
+		put(p, (char *)b->object + i * size);
+	return 0;
+}
+
+void *pool_get(struct pool *p)
+{
+	void *object;
+
+	if (!p->unused && grow(p))
+		return NULL;
+	object = p->unused;
+	memcpy(&p->unused, object, sizeof(p->unused));
+	return memset(object, 0, p->size);
+}
+
+void pool_put(struct pool *p, void *object)
+{
+	if (object)
+		put(p, object);
+}
+
+void pool_free(struct pool *p)
+{
+	struct pool_block *b;
+
+	while ((b = p->blocks)) {
+		p->blocks = b->next;
+		free(b);
+	}
+	p->unused = NULL;
+}
