@@ -13,7 +13,12 @@
 /* What the scripted daemon has and does. */
 static struct script {
 	int conns; /* how many connections are loaded */
+	int conns_listed; /* how often */
 	int sas; /* how many IKE_SAs, with two children each */
+	int large; /* number of one that is too large for a message, of connection @large_conn */
+	bool large_part; /* so is one child */
+	const char *large_conn;
+	bool no_filters; /* for children, as before 5.9.6 */
 	bool libipsec;
 	bool bad_sa; /* the second one can't be understood */
 	bool mute_blocking; /* blocking listings get no answer */
@@ -79,18 +84,21 @@ static void put_ike(struct vici_buf *b, int id)
 	vici_put(b, "new-in-some-version", "x");
 }
 
-static void put_sa(struct vici_buf *b, int id)
+/* @child: only the one of that name */
+static void put_sa(struct vici_buf *b, int id, const char *child)
 {
 	vici_putf(b, "up", "%s", "yes");
 	b->len = 0; /* only to have the buffer */
-	vici_put_section(b, "gw");
+	vici_put_section(b, id == script.large ? script.large_conn : "gw");
 	put_ike(b, id);
 	vici_put_list(b, "tasks-queued");
 	vici_put_item(b, "CHILD_REKEY");
 	vici_put_list_end(b);
 	vici_put_section(b, "child-sas");
-	put_child(b, "net", 2 * id, "INSTALLED", 0xc0000000 + 4 * id, 5);
-	put_child(b, "net2", 2 * id + 1, "DELETED", 0xc0000002 + 4 * id, 5);
+	if (!child || !strcmp(child, "net"))
+		put_child(b, "net", 2 * id, "INSTALLED", 0xc0000000 + 4 * id, 5);
+	if (!child || !strcmp(child, "net2"))
+		put_child(b, "net2", 2 * id + 1, "DELETED", 0xc0000002 + 4 * id, 5);
 	vici_put_section_end(b);
 	vici_put_section_end(b);
 }
@@ -144,13 +152,60 @@ static void send_conns(struct fake_client *c)
 	fake_send(c, VICI_CMD_RESPONSE, NULL, NULL);
 }
 
-static void send_sas(struct fake_client *c)
+static void send_names(struct fake_client *c)
 {
 	struct vici_buf b = { 0 };
+	char name[32];
 	int i;
 
+	vici_put_list(&b, "conns");
+	for (i = 0; i < script.conns; i++) {
+		snprintf(name, sizeof(name), "gw%d", i);
+		vici_put_item(&b, name);
+	}
+	vici_put_list_end(&b);
+	fake_send(c, VICI_CMD_RESPONSE, NULL, &b);
+	vici_buf_free(&b);
+}
+
+/* The value of an argument of a request, NULL if it has none of that name. */
+static const char *argument(const uint8_t *msg, size_t len, const char *name)
+{
+	static char value[64];
+	struct vici_parser p;
+	struct vici_element e;
+
+	vici_parser_init(&p, msg, len);
+	while (vici_next(&p, &e) == VICI_KEY_VALUE) {
+		if (vici_str_is(e.name, name)) {
+			snprintf(value, sizeof(value), "%.*s", (int)e.value.len, e.value.s);
+			return value;
+		}
+	}
+	return NULL;
+}
+
+/* As charon: with filters for children every IKE_SA is listed, if need be without any. */
+static void send_sas(struct fake_client *c, const uint8_t *msg, size_t len)
+{
+	bool none = !script.no_filters && argument(msg, len, "child-id");
+	struct vici_buf b = { 0 };
+	const char *text;
+	char child[64] = "";
+	int i, id;
+
+	text = argument(msg, len, "child");
+	if (text && !script.no_filters)
+		snprintf(child, sizeof(child), "%s", text);
+	text = argument(msg, len, "ike-id");
+	id = text ? atoi(text) : 0;
 	for (i = 0; i < script.sas; i++) {
-		put_sa(&b, i + 1);
+		if (id && id != i + 1)
+			continue;
+		if (i + 1 == script.large && !none &&
+		    (!child[0] || (script.large_part && !strcmp(child, "net2"))))
+			continue;
+		put_sa(&b, i + 1, none ? "" : child[0] ? child : NULL);
 		/* cut at a child's end: what is left is nested wrongly */
 		if (script.bad_sa && i == 1)
 			b.len -= 2;
@@ -209,11 +264,16 @@ static void on_request(struct fake_client *c, int type, struct vici_str name, co
 		vici_put_list_end(&b);
 		fake_send(c, VICI_CMD_RESPONSE, NULL, &b);
 	} else if (!strcmp(text, "list-conns")) {
+		script.conns_listed++;
 		send_conns(c);
+	} else if (!strcmp(text, "get-conns")) {
+		send_names(c);
 	} else if (!strcmp(text, "list-sas")) {
-		note_command(text, msg, len);
-		if (!script.mute_blocking || strstr(script.command, "noblock"))
-			send_sas(c);
+		/* Not those that look for what is too large. */
+		if (!argument(msg, len, "child-id") && !argument(msg, len, "ike-id"))
+			note_command(text, msg, len);
+		if (!script.mute_blocking || argument(msg, len, "noblock"))
+			send_sas(c, msg, len);
 	} else {
 		note_command(text, msg, len);
 		if (script.answer)

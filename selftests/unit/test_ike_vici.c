@@ -4,6 +4,7 @@
  * commands, and the ends of CHILD_SAs. recovery/ike_vici.sh does it with the real one.
  */
 #include "fake_charon.h"
+#include "listing.h"
 
 static void test_settling(void)
 {
@@ -25,6 +26,14 @@ static void test_settling(void)
 	ike_instance(told.ike, &pid, &start);
 	ktap_int("its process", getpid(), pid);
 	ktap_ok(start > 0, "its start time");
+	fake_run_for(&loop, 5500);
+	script.conns_listed = 0;
+	fake_run_for(&loop, 5500);
+	ktap_int("asked for their names only", 0, script.conns_listed);
+	script.conns = 0;
+	ktap_ok(wait_state(DAEMON_SETTLING, 6000), "none left, and the log says nothing: settling");
+	script.conns = 1;
+	ktap_ok(wait_state(DAEMON_READY, 3000), "there again: ready");
 	script.conns = 2;
 	say("CFG", 0, "added vici connection: gw1");
 	ktap_ok(wait_state(DAEMON_SETTLING, 1000), "one more connection: settling (%s)", told.why);
@@ -151,12 +160,69 @@ static void test_listing(void)
 	wait_done();
 	ktap_int("an empty one is one", 0, told.list_nsa);
 	ktap_str("blocking, of one connection", "list-sas ike=gw", script.command);
-	say("CFG", 0, "vici message size 600000 exceeds maximum size of 524288, discarded");
-	fake_run_for(&loop, 20);
+	end();
+}
+
+static const char discarded[] =
+	"vici message size 600000 exceeds maximum size of 524288, discarded";
+
+static void list_large(const char *what, int err, int nsa)
+{
+	if (told.kept)
+		ike_listing_put(told.kept);
+	told.kept = NULL;
 	told.done = false;
 	ike_list(told.ike, NULL, false, on_list, NULL);
 	wait_done();
-	ktap_int("the daemon left something out: no listing", -EMSGSIZE, told.list_err);
+	ktap_ok(told.list_err == err && told.list_nsa == nsa,
+		"%s (expected %d, %d IKE_SAs, got %d, %d)", what, err, nsa, told.list_err,
+		told.list_nsa);
+}
+
+/* Charon leaves out an IKE_SA that is too large for a message, and only its log says so. */
+static void test_large(void)
+{
+	const struct ike_sa *sa;
+
+	begin();
+	script.sas = 3;
+	script.large = 2;
+	script.large_conn = "gw0";
+	list_large("the first listing, without a word in the log: it is there all the same", 0, 3);
+	sa = told.kept ? &told.kept->sa[2] : NULL;
+	ktap_ok(sa && sa->uniqueid == 2 && sa->nchild == 2, "with both of its children");
+	ktap_str("the first of them", "net", sa ? sa->child[0].name : NULL);
+	ktap_str("the second", "net2", sa && sa->nchild > 1 ? sa->child[1].name : NULL);
+	ktap_ok(told.kept && listing_spi(told.kept, 0xc0000008, 50, NULL), "and are found");
+	list_large("the next one", 0, 3);
+	script.large = 0;
+	list_large("it has become small", 0, 3);
+	script.large = 2;
+	list_large("now a listing lacks it, since nothing is said and nothing is large", 0, 2);
+	say("CFG", 0, discarded);
+	fake_run_for(&loop, 20);
+	list_large("the log has told: it is looked for", 0, 3);
+	script.large_part = true;
+	list_large("one of its children is too large: no listing", -EMSGSIZE, -1);
+	script.large_part = false;
+	script.large_conn = "gone";
+	list_large("its connection is not loaded: no listing", -EMSGSIZE, -1);
+	script.large_conn = "gw0";
+	list_large("loaded again", 0, 3);
+	script.no_filters = true;
+	say("CFG", 0, discarded);
+	fake_run_for(&loop, 20);
+	list_large("an old daemon can't say what is missing: no listing", -EMSGSIZE, -1);
+	script.large = 0;
+	ike_list(told.ike, NULL, false, on_list, NULL);
+	free_ike();
+	ktap_int("freed in the middle", -ECANCELED, told.list_err);
+	end();
+
+	begin();
+	script.sas = 3;
+	script.no_filters = true;
+	list_large("an old daemon of which nothing is known: as it is", 0, 3);
 	end();
 }
 
@@ -428,6 +494,7 @@ int main(void)
 	test_conns();
 	test_foreign();
 	test_listing();
+	test_large();
 	test_blocking();
 	test_commands();
 	test_loss();

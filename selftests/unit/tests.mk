@@ -13,8 +13,8 @@ OBJS_test_track := invspid/track.o
 OBJS_test_watch := invspid/watch.o invspid/listing.o
 
 VICI := invspid/vici.o invspid/vici_msg.o
-IKE_VICI := $(VICI) invspid/intern.o invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
-	_parse_conn.o _peer.o _copy.o)
+IKE_VICI := $(VICI) invspid/pool.o invspid/intern.o invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
+	_parse_conn.o _peer.o _copy.o _split.o _conns.o)
 OBJS_test_vici := $(VICI)
 LIBS_test_vici := libuv
 OBJS_test_vici_msg := invspid/vici_msg.o

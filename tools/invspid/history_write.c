@@ -6,9 +6,6 @@
  * stay in memory until they are on disk.
  */
 #include <errno.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,7 +21,7 @@
 #define BATCH_MS 100
 #define RETRY_MS 2000
 #define PRUNE_EVERY 256 /* new rows */
-#define TRIM_MIN 1024 /* after so many changes there is memory to give back */
+#define MANY 1024 /* changes: they have taken some memory */
 
 enum { ST_ROW, ST_ACTION, ST_META };
 
@@ -234,12 +231,8 @@ static void free_batch(struct op *batch, unsigned int n)
 			op->row->pending--;
 		op_free(op);
 	}
-#ifdef __GLIBC__
-	if (n >= TRIM_MIN)
-		malloc_trim(0);
-#else
-	(void)n;
-#endif
+	if (n >= MANY)
+		memory_give_back();
 }
 
 static void batch_written(struct writer *w)

@@ -176,7 +176,8 @@ struct ike;
  *	and before @state tells of a loss. A daemon that crashes tells nothing of this.
  * @child_rekey: @old was replaced by @new; there is no @child_down for @old
  * @ike_updown: an IKE_SA came or went
- * @conns: the connections were listed: ike_conns() is new
+ * @conns: the connections were listed: ike_conns() is new; or they are as before, told
+ *	every 5 s
  * @log: a line of the daemon's log, level 1 and below; never secrets. @conn is NULL
  *	and @ike_id 0 if it belongs to no IKE_SA.
  *

@@ -45,12 +45,12 @@ static void timer_fired(uv_timer_t *timer)
 	struct ike *ike = timer->data;
 
 	if (ike->events)
-		ike_vici_ask_conns(ike);
+		ike_vici_poll_conns(ike);
 	else
 		connect_now(ike);
 }
 
-static void arm_timer(struct ike *ike, int64_t ms)
+void ike_vici_arm(struct ike *ike, int64_t ms)
 {
 	if (!ike->freed)
 		uv_timer_start(&ike->timer, timer_fired, ms, 0);
@@ -91,7 +91,7 @@ static void dir_changed(uv_fs_event_t *fs, const char *name, int events, int sta
 	if (status < 0 || ike->events || !name || !base || strcmp(name, base + 1))
 		return;
 	ike->backoff_ms = ike->backoff_min_ms;
-	arm_timer(ike, SOCKET_MADE_MS);
+	ike_vici_arm(ike, SOCKET_MADE_MS);
 }
 
 /* Only helps: if it can't be done, the pauses between tries are all there is. */
@@ -119,7 +119,7 @@ static int64_t jitter(int64_t ms)
 
 static void retry_later(struct ike *ike)
 {
-	arm_timer(ike, jitter(ike->backoff_ms));
+	ike_vici_arm(ike, jitter(ike->backoff_ms));
 	ike->backoff_ms *= 2;
 	if (ike->backoff_ms > ike->backoff_max_ms)
 		ike->backoff_ms = ike->backoff_max_ms;
@@ -162,6 +162,9 @@ static void leave(struct ike *ike, enum daemon_state state, const char *why)
 		return;
 	cause_clear(&ike->causes);
 	ike->discarded_at = LONG_AGO;
+	ike->large = true; /* until a listing shows that there is none */
+	ike->large_told = NULL;
+	ike->large_id = 0;
 	free(ike->version);
 	ike->version = NULL;
 	watch(ike);
@@ -205,82 +208,6 @@ static void got_event(void *arg, struct vici_str name, const uint8_t *msg, size_
 
 static const struct vici_ops events_ops = { .event = got_event, .closed = events_closed };
 static const struct vici_ops query_ops = { .closed = query_closed };
-
-/* ---- settling ---- */
-
-/**
- * ike_vici_new_conns() - take a complete list of connections
- * @conns: emptied if it is taken
- * @hash: of all that the daemon told about them
- *
- * Return: 0.
- */
-int ike_vici_new_conns(struct ike *ike, struct ike_conns *conns, uint64_t hash)
-{
-	int64_t now = now_ms();
-	struct ike_conns old;
-	bool changed;
-	char why[WHY_MAX];
-
-	changed = hash != ike->conns_hash || conns->nconn != ike->conns.nconn;
-	old = ike->conns;
-	ike->conns = *conns;
-	*conns = old; /* freed with the request */
-	ike->conns_hash = hash;
-	if (changed)
-		ike->conns_since = now;
-	if (ike->state == DAEMON_READY && changed) {
-		ike_vici_set_state(ike, DAEMON_SETTLING, "the connections changed");
-	} else if (ike->state == DAEMON_SETTLING && ike->conns.nconn &&
-		   now - ike->conns_since >= ike->settle_ms) {
-		ike->backoff_ms = ike->backoff_min_ms;
-		snprintf(why, sizeof(why), "strongSwan %s, pid %d, %zu connection%s",
-			 ike->version ? ike->version : "of unknown version", (int)ike->pid,
-			 ike->conns.nconn, ike->conns.nconn == 1 ? "" : "s");
-		ike_vici_set_state(ike, DAEMON_READY, why);
-	}
-	if (!ike->freed && ike->ev.conns)
-		ike->ev.conns(ike->arg);
-	return 0;
-}
-
-static void conns_told(void *arg, int err, const char *errmsg)
-{
-	struct ike *ike = arg;
-
-	(void)errmsg;
-	ike->conns_asked = false;
-	if (ike->freed || !ike->checked)
-		return;
-	if (vici_overdue(ike->query) > DEAF_MS) {
-		ike_vici_lost(ike, 0, "the IKE daemon does not answer");
-		return;
-	}
-	if (err) /* not known to be unchanged */
-		ike->conns_since = now_ms();
-	if (ike->conns_again)
-		ike_vici_ask_conns(ike);
-	else
-		arm_timer(ike, ike->state == DAEMON_READY ? POLL_READY_MS : POLL_SETTLING_MS);
-}
-
-/**
- * ike_vici_ask_conns() - ask for the connections now
- *
- * If they are being asked for, then once more: that list may have been begun before
- * what made the caller call.
- */
-
-void ike_vici_ask_conns(struct ike *ike)
-{
-	if (ike->freed || !ike->checked || ike->state == DAEMON_STOPPING)
-		return;
-	ike->conns_again = ike->conns_asked;
-	if (ike->conns_asked)
-		return;
-	ike->conns_asked = true;
-	ike_reload_conns(ike, conns_told, ike);
-}
 
 /* ---- connecting ---- */
 
@@ -495,6 +422,7 @@ struct ike *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt,
 	ike->state = DAEMON_ABSENT;
 	snprintf(ike->why, sizeof(ike->why), "not yet connected");
 	ike->discarded_at = LONG_AGO;
+	ike->large = true;
 	ike->down_last = &ike->down;
 	for (i = 0; i < WORKERS; i++)
 		ike->worker[i].ike = ike;
@@ -505,7 +433,7 @@ struct ike *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt,
 	ike->soon.data = ike;
 	ike->fs.data = ike;
 	ike->handles = 3;
-	arm_timer(ike, 0);
+	ike_vici_arm(ike, 0);
 	return ike;
 }
 

@@ -97,6 +97,10 @@ static const struct {
 	{ "CFG", "updated vici connection: ", SCOPE_NOBODY, END_NONE, LINE_CONNS },
 	{ "CFG", "replaced vici connection: ", SCOPE_NOBODY, END_NONE, LINE_CONNS },
 	{ "CFG", "removed vici connection: ", SCOPE_NOBODY, END_NONE, LINE_CONNS },
+	/* stroke_config.c: those of `ipsec add` and `ipsec delete` */
+	{ "CFG", "added configuration '", SCOPE_NOBODY, END_NONE, LINE_CONNS },
+	{ "CFG", "added child to existing configuration '", SCOPE_NOBODY, END_NONE, LINE_CONNS },
+	{ "CFG", "deleted connection '", SCOPE_NOBODY, END_NONE, LINE_CONNS },
 	/* send_() in vici_socket.c */
 	{ "CFG", "vici message size ", SCOPE_NOBODY, END_NONE, LINE_DISCARDED },
 };

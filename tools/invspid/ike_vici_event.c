@@ -16,10 +16,6 @@
 const char *const ike_vici_event_names[] = { "ike-updown",  "child-updown", "ike-rekey",
 					     "child-rekey", "log",	    NULL };
 
-static const char too_large[] =
-	"the IKE daemon has an IKE_SA too large for VICI (over 512 KiB, some 800 CHILD_SAs): "
-	"listings are not complete; spread its CHILD_SAs over more connections";
-
 static void down_free(struct down *d)
 {
 	free(d->conn);
@@ -226,7 +222,8 @@ static int on_log(struct ike *ike, const uint8_t *msg, size_t len)
 		break;
 	case LINE_DISCARDED:
 		ike->discarded_at = now;
-		log_warn("%s", too_large);
+		ike->large = true;
+		ike->larges++;
 		break;
 	case LINE_OTHER:
 		break;

@@ -3,8 +3,10 @@
  * Inside the strongSwan backend:
  *
  *   ike_vici.c        connecting, settling, losing the daemon
+ *   ike_vici_conns.c  its connections, and when they have settled
  *   ike_vici_peer.c   whose daemon it is
  *   ike_vici_op.c     listings and commands
+ *   ike_vici_split.c  IKE_SAs too large for one message
  *   ike_vici_copy.c   copies of connections for dynamic peers
  *   ike_vici_event.c  what the daemon tells by itself
  *   ike_vici_cause.c  why a CHILD_SA ended
@@ -28,13 +30,10 @@
 #include "ike_vici_parse.h"
 #include "vici.h"
 
-#define POLL_SETTLING_MS 200
-#define POLL_READY_MS 5000
-#define DEAF_MS 10000 /* a daemon that answers nothing for so long is lost */
 #define CAUSE_WAIT_MS 250 /* for the log line of a CHILD_SA that went down */
 #define DOWN_MAX 256 /* CHILD_SAs waiting for it */
 #define UPS 256 /* CHILD_SAs that came up lately */
-#define DISCARDED_MS 60000 /* listings are not complete for so long */
+#define DISCARDED_MS 60000 /* an old daemon's listings are not complete for so long */
 #define WHY_MAX 256
 
 /*
@@ -95,11 +94,17 @@ struct ike {
 	int64_t conns_since; /* unchanged since; CLOCK_BOOTTIME ms */
 	bool conns_asked;
 	bool conns_again; /* something changed since */
+	uint64_t names_hash; /* of their names, which are asked for more often */
+	int64_t conns_at; /* when they were last asked for */
 
 	uint64_t updown;
 	uint32_t queued; /* jobs, when last asked */
 	bool queue_asked;
-	int64_t discarded_at; /* LONG_AGO if never */
+	bool large; /* there may be an IKE_SA too large for one message */
+	const char *large_told; /* static: what was last said about it */
+	unsigned int larges; /* counts the signs of one */
+	uint32_t large_id; /* the last one that was */
+	int64_t discarded_at; /* a message that was too large; LONG_AGO if never */
 	struct causes causes;
 	struct {
 		uint32_t child_id;
@@ -113,8 +118,15 @@ struct ike {
 /* ike_vici.c */
 void ike_vici_lost(struct ike *ike, int err, const char *what);
 void ike_vici_set_state(struct ike *ike, enum daemon_state state, const char *why);
-void ike_vici_ask_conns(struct ike *ike); /* now */
+void ike_vici_arm(struct ike *ike, int64_t ms);
 void ike_vici_arm_soon(struct ike *ike);
+
+/* ike_vici_conns.c */
+#define HASH_BEGIN 0xcbf29ce484222325ULL
+uint64_t ike_vici_hash(uint64_t hash, const uint8_t *p, size_t len);
+int ike_vici_new_conns(struct ike *ike, struct ike_conns *conns, uint64_t hash);
+void ike_vici_ask_conns(struct ike *ike); /* now */
+void ike_vici_poll_conns(struct ike *ike); /* if their names have changed */
 
 /* ike_vici_peer.c */
 uint64_t ike_vici_process_start(pid_t pid);
@@ -122,8 +134,15 @@ bool ike_vici_same_namespace(pid_t pid, char *why, size_t size);
 
 /* ike_vici_op.c */
 void ike_vici_op_deliver_failed(struct ike *ike);
-int ike_vici_new_conns(struct ike *ike, struct ike_conns *conns, uint64_t hash);
 void ike_vici_op_cancel(struct ike *ike, int err);
+
+/*
+ * ike_vici_split.c: adds to @l the IKE_SAs that are too large for one message, of one
+ * connection or of all. -EMSGSIZE: there is one, and it can't.
+ */
+void ike_vici_split(struct ike *ike, struct ike_listing *l, const char *conn,
+		    void (*done)(void *arg, int err), void *arg);
+int ike_vici_listing_add(struct ike_listing *l, struct ike_sa *sa); /* takes it */
 
 /* ike_vici_event.c */
 extern const char *const ike_vici_event_names[];

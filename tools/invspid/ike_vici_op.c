@@ -10,11 +10,16 @@
 #include "ike_vici_copy.h"
 #include "ike_vici_int.h"
 #include "listing.h"
+#include "log.h"
+#include "pool.h"
 
 #define LISTING_MAX 100000 /* IKE_SAs; more is not a listing but nonsense */
 #define CONNS_MAX 100000
+#define CONNS_MANY 256 /* they take some memory, each time they are listed */
 #define TERMINATE_MS 1000 /* then the daemon forgets the IKE_SA without the peer */
 #define MARGIN_MS 2000 /* the daemon's own timeout should come first */
+/* An IKE_SA that has grown so large may be too large for one message the next time. */
+#define LARGE_BYTES (VICI_SEGMENT_MAX / 2)
 
 enum op_kind {
 	OP_LIST,
@@ -32,6 +37,9 @@ enum op_kind {
  * @told: the callback has come (ike_free()), the connection's answer has not
  * @err: of what came so far: one bad item spoils the whole listing
  * @hash: of connections as they came, to see whether they changed
+ * @biggest: bytes of the largest IKE_SA of a listing
+ * @larges: ike->larges before it was looked for what is too large
+ * @conn: whose IKE_SAs are listed, NULL for all
  */
 struct op {
 	struct op *next;
@@ -45,6 +53,9 @@ struct op {
 	struct ike_listing *listing;
 	struct ike_conns conns;
 	uint64_t hash;
+	size_t biggest;
+	unsigned int larges;
+	char *conn;
 };
 
 struct ike_listing *ike_listing_get(struct ike_listing *l)
@@ -87,6 +98,7 @@ static void op_release(struct op *op)
 {
 	ike_listing_put(op->listing);
 	ike_conns_clear(&op->conns);
+	free(op->conn);
 	free(op);
 }
 
@@ -171,28 +183,41 @@ static struct op *op_new(struct ike *ike, enum op_kind kind, void *arg)
 static void list_item(void *arg, const uint8_t *msg, size_t len)
 {
 	struct op *op = arg;
-	struct ike_listing *l = op->listing;
-	struct ike_sa *sa;
+	struct ike_sa sa = { 0 };
 
 	if (op->err)
 		return;
-	if (l->nsa >= LISTING_MAX) {
+	if (op->listing->nsa >= LISTING_MAX) {
 		op->err = -EBADMSG;
 		return;
 	}
-	if (!(l->nsa & (l->nsa - 1))) { /* full at each power of two */
-		sa = realloc(l->sa, (l->nsa ? l->nsa * 2 : 1) * sizeof(*sa));
-		if (!sa) {
-			op->err = -ENOMEM;
-			return;
-		}
-		l->sa = sa;
-	}
-	sa = &l->sa[l->nsa];
-	memset(sa, 0, sizeof(*sa));
-	op->err = parse_list_sa(msg, len, sa);
+	if (len > op->biggest)
+		op->biggest = len;
+	op->err = parse_list_sa(msg, len, &sa);
 	if (!op->err)
-		l->nsa++;
+		op->err = ike_vici_listing_add(op->listing, &sa);
+}
+
+static void list_end(struct op *op, int err)
+{
+	op->listing->ended = now_ms();
+	if (!err)
+		err = listing_index(op->listing);
+	op_end(op, err, NULL);
+}
+
+/* It has been looked for what is too large for one message. */
+static void list_split(void *arg, int err)
+{
+	struct op *op = arg;
+	struct ike *ike = op->ike;
+
+	op->listing->blocking = false; /* the parts did not */
+	if (!err && !op->conn && op->larges == ike->larges && op->biggest <= LARGE_BYTES) {
+		ike->large = false;
+		ike->large_told = NULL;
+	}
+	list_end(op, err);
 }
 
 static void list_done(void *arg, int err, const uint8_t *msg, size_t len)
@@ -207,12 +232,14 @@ static void list_done(void *arg, int err, const uint8_t *msg, size_t len)
 	if (!err && (!answer.success || answer.errmsg))
 		err = -EBADMSG;
 	free(answer.errmsg);
-	op->listing->ended = now_ms();
-	if (!err && op->listing->ended - op->ike->discarded_at < DISCARDED_MS)
-		err = -EMSGSIZE;
-	if (!err)
-		err = listing_index(op->listing);
-	op_end(op, err, NULL);
+	if (op->biggest > LARGE_BYTES)
+		op->ike->large = true;
+	if (err || !op->ike->large) {
+		list_end(op, err);
+		return;
+	}
+	op->larges = op->ike->larges;
+	ike_vici_split(op->ike, op->listing, op->conn, list_split, op);
 }
 
 static void conns_item(void *arg, const uint8_t *msg, size_t len)
@@ -221,7 +248,6 @@ static void conns_item(void *arg, const uint8_t *msg, size_t len)
 	struct ike_conns *c = &op->conns;
 	struct vici_str original;
 	struct ike_conn *conn;
-	size_t i;
 
 	if (op->err)
 		return;
@@ -247,14 +273,13 @@ static void conns_item(void *arg, const uint8_t *msg, size_t len)
 		return;
 	}
 	c->nconn++;
-	/* FNV-1a, of the bytes: nobody has a reason to make two of them collide */
-	for (i = 0; i < len; i++)
-		op->hash = (op->hash ^ msg[i]) * 0x100000001b3ULL;
+	op->hash = ike_vici_hash(op->hash, msg, len);
 }
 
 static void conns_done(void *arg, int err, const uint8_t *msg, size_t len)
 {
 	struct op *op = arg;
+	bool many;
 
 	(void)msg;
 	(void)len;
@@ -264,7 +289,10 @@ static void conns_done(void *arg, int err, const uint8_t *msg, size_t len)
 		err = conns_index(&op->conns);
 	if (!err)
 		err = ike_vici_new_conns(op->ike, &op->conns, op->hash);
+	many = op->conns.nconn >= CONNS_MANY;
 	op_end(op, err, NULL);
+	if (many)
+		memory_give_back();
 }
 
 /* An answer's words as an errno: rekey() and initiate() of vici_control.c. */
@@ -395,7 +423,9 @@ void ike_list(struct ike *ike, const char *conn, bool blocking, ike_list_cb cb, 
 	op->list_cb = cb;
 	q.arg = op;
 	op->listing = calloc(1, sizeof(*op->listing));
-	if (!op->listing) {
+	if (conn)
+		op->conn = strdup(conn);
+	if (!op->listing || (conn && !op->conn)) {
 		op_fail(op, -ENOMEM);
 		return;
 	}
@@ -428,7 +458,7 @@ void ike_reload_conns(struct ike *ike, ike_done_cb cb, void *arg)
 	int err = -ENOTCONN;
 
 	op->done_cb = cb;
-	op->hash = 0xcbf29ce484222325ULL;
+	op->hash = HASH_BEGIN;
 	q.arg = op;
 	if (reachable(ike))
 		err = vici_send(ike->query, &q);

@@ -6,9 +6,6 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +13,7 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "pool.h"
 
 #define LOOK_MIN_GAP_MS 20 /* events of one burst share a look */
 #define LOOK_MAX_GAP_MS 1000 /* a flood of events costs a fifth of a CPU, no more */
@@ -315,9 +313,7 @@ static int64_t idle(const struct look *look, int64_t next_ms)
 {
 	int64_t ms = (cpu_us() - look->cpu_begun) * IDLE_SHARE / 1000;
 
-#ifdef __GLIBC__
-	malloc_trim(0);
-#endif
+	memory_give_back();
 	if (ms > IDLE_MAX_MS)
 		ms = IDLE_MAX_MS;
 	return ms > next_ms ? ms : next_ms;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* See pool.h. A list of unused objects through their first words. */
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <string.h>
 
 #include "pool.h"
@@ -58,4 +61,11 @@ void pool_free(struct pool *p)
 		free(b);
 	}
 	p->unused = NULL;
+}
+
+void memory_give_back(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
 }

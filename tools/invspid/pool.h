@@ -25,4 +25,7 @@ void pool_put(struct pool *p, void *object); /* NULL is fine */
 /* All objects go with it. */
 void pool_free(struct pool *p);
 
+/* Gives back to the system what malloc() has left, after much was freed. */
+void memory_give_back(void);
+
 #endif

@@ -13,7 +13,7 @@
 #include "xfrm_parse.h"
 #include "xfrm_query.h"
 
-#define ANSWER_MS 2000 /* a dump of a hundred thousand SAs takes a tenth of it */
+#define ANSWER_MS 2000 /* for each part of an answer */
 
 ssize_t xfrm_recv(int fd, void *buf, size_t size)
 {
@@ -148,6 +148,7 @@ int xfrm_query(struct xfrm_query *q, struct nlmsghdr *nlh, xfrm_query_cb cb, voi
 		if (ret)
 			break;
 		n = xfrm_recv(mnl_socket_get_fd(q->sock), q->buf, sizeof(q->buf));
+		deadline = clock_ms(CLOCK_MONOTONIC) + ANSWER_MS;
 		if (n >= 0)
 			ret = take_all(q, &a, (size_t)n);
 		else if (n != -EAGAIN)
