@@ -148,6 +148,20 @@ class Helper:
             lines = dict(line.split(":", 1) for line in f if ":" in line)
         return int(lines["VmRSS"].split()[0]), int(lines["VmHWM"].split()[0])
 
+    def memory_by_kind(self):
+        """Resident kB of the heap, of other memory of its own, and of files (shared)."""
+        sums, kind = {"heap": 0, "other": 0, "files": 0}, None
+        with open(f"/proc/{self.pid}/smaps") as f:
+            for line in f:
+                words = line.split()
+                if not words[0].endswith(":"):
+                    name = words[5] if len(words) > 5 else ""
+                    kind = "heap" if name == "[heap]" else \
+                        "files" if name.startswith("/") else "other"
+                elif words[0] == "Rss:":
+                    sums[kind] += int(words[1])
+        return ", ".join(f"{k} {v} kB" for k, v in sums.items())
+
     def tell_log(self):
         self.log.seek(0)
         for line in self.log.read().splitlines()[-15:]:
@@ -222,6 +236,7 @@ def inside(opt):
     check(not st["history"]["error"] and "stopped" not in st, "nothing to complain about")
     wait_for(30, lambda: time.sleep(5) or True)
     note("memory: %d kB, at most %d kB" % helper.memory())
+    note("memory: " + helper.memory_by_kind())
 
     share = measure_idle(helper, 62)
     check(share < IDLE_SHARE * max(1, 25 / speed()), "idle: next to no processor time")

@@ -217,6 +217,9 @@ class Client:
                 self.stream("list-conn", peer.list_conn())
         return b""
 
+    def do_get_conns(self, args):
+        return items("conns", [p.name for p in self.server.peers])
+
     def do_list_sas(self, args):
         server = self.server
         time.sleep(server.delay)
