@@ -143,16 +143,15 @@ int xfrm_query(struct xfrm_query *q, struct nlmsghdr *nlh, xfrm_query_cb cb, voi
 	nlh->nlmsg_pid = mnl_socket_get_portid(q->sock);
 	if (mnl_socket_sendto(q->sock, nlh, nlh->nlmsg_len) < 0)
 		ret = -errno;
+	/* Mostly the kernel has answered before the request returns. */
 	while (!ret && !a.done) {
-		ret = wait_readable(mnl_socket_get_fd(q->sock), deadline);
-		if (ret)
-			break;
 		n = xfrm_recv(mnl_socket_get_fd(q->sock), q->buf, sizeof(q->buf));
+		if (n == -EAGAIN) {
+			ret = wait_readable(mnl_socket_get_fd(q->sock), deadline);
+			continue;
+		}
+		ret = n < 0 ? (int)n : take_all(q, &a, (size_t)n);
 		deadline = clock_ms(CLOCK_MONOTONIC) + ANSWER_MS;
-		if (n >= 0)
-			ret = take_all(q, &a, (size_t)n);
-		else if (n != -EAGAIN)
-			ret = (int)n;
 	}
 	/* The rest of an answer may still come, and holds up the next dump. */
 	if (!a.done)
