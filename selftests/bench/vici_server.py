@@ -90,8 +90,6 @@ class Peer:
     def list_sa(self, name=None, child_id=None):
         kids = [c for c in self.children
                 if (not name or c.name == name) and (not child_id or c.uniqueid == child_id)]
-        if (name or child_id) and not kids:
-            return None
         return section(self.name, self.head() + section(
             "child-sas", b"".join(c.encode(self.nr) for c in kids)))
 
@@ -116,6 +114,8 @@ class Server:
         self.peers, self.gaps, self.delay, self.chunk = peers, gaps, delay, chunk
         self.filters = filters
         self.asked = {}  # requests by name, and when the last one came
+        self.listing = 0.0  # seconds spent on listings
+        self.discarded = 0
         self.log = []  # (time, command, arguments) of what changes something
         self.clients, self.lock = [], threading.Lock()
         if os.path.exists(path):
@@ -200,7 +200,9 @@ class Client:
 
     def stream(self, name, message):
         if len(message) + len(name) + 2 > MESSAGE_MAX:
-            self.server.log_line("CFG", f"vici message size {len(message)} exceeds maximum size of {MESSAGE_MAX}, discarded")
+            self.server.discarded += 1
+            self.server.log_line("CFG", f"vici message size {len(message)} exceeds maximum size "
+                                 f"of {MESSAGE_MAX}, discarded")
         else:
             self.event(name, message)
 
@@ -221,7 +223,7 @@ class Client:
         return items("conns", [p.name for p in self.server.peers])
 
     def do_list_sas(self, args):
-        server = self.server
+        server, begun = self.server, time.monotonic()
         time.sleep(server.delay)
         child = args.get("child") if server.filters else None
         child_id = int(args.get("child-id", 0)) if server.filters else 0
@@ -232,9 +234,8 @@ class Client:
                 continue
             if "noblock" in args and random.random() < server.gaps:
                 continue
-            message = peer.list_sa(child, child_id)
-            if message:
-                self.stream("list-sa", message)
+            self.stream("list-sa", peer.list_sa(child, child_id))
+        server.listing += time.monotonic() - begun
         return b""
 
     def do_rekey(self, args):
