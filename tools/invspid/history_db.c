@@ -113,7 +113,7 @@ static int open_one(const char *path, sqlite3 **db)
 	if (rc == SQLITE_OK) {
 		sqlite3_busy_timeout(*db, 1000);
 		/* KiB; what is asked often is in memory anyway */
-		sqlite3_exec(*db, "PRAGMA cache_size = -512", NULL, NULL, NULL);
+		sqlite3_exec(*db, "PRAGMA cache_size = -256", NULL, NULL, NULL);
 		return SQLITE_OK;
 	}
 	sqlite3_close(*db);
@@ -388,7 +388,7 @@ int db_open(struct history *h)
 	if (!ret)
 		ret = db_errno(open_one(w->path, &h->rdb));
 	if (!ret) {
-		sqlite3_exec(h->rdb, "PRAGMA query_only = 1", NULL, NULL, NULL);
+		sqlite3_exec(h->rdb, "PRAGMA query_only = 1; PRAGMA cache_size = -64", NULL, NULL, NULL);
 		rc = sqlite3_prepare_v3(h->rdb,
 					"SELECT " SA_COLUMNS " FROM sa"
 					" WHERE spi = ?1 AND proto = ?2 ORDER BY id DESC LIMIT 1",

@@ -25,6 +25,7 @@
 #define REMOVED_MS 3000
 #define FLOWS_MAX 65536 /* flows_max_all's default: more can't be there */
 #define MASS_LOSS_MIN 4
+#define MANY_SAS 1000
 
 struct waiter {
 	struct waiter *next;
@@ -307,13 +308,12 @@ static int read_flows(struct invspid *d)
 
 /*
  * Nothing is going on, and events will tell if that changes: with very many SAs
- * look more seldom, and give back the memory that the listings took.
+ * look more seldom.
  */
 static int64_t idle(const struct look *look, int64_t next_ms)
 {
 	int64_t ms = (cpu_us() - look->cpu_begun) * IDLE_SHARE / 1000;
 
-	memory_give_back();
 	if (ms > IDLE_MAX_MS)
 		ms = IDLE_MAX_MS;
 	return ms > next_ms ? ms : next_ms;
@@ -327,6 +327,9 @@ static void look_end(struct invspid *d, int64_t next_ms)
 
 	if (!again && next_ms >= d->conf->poll_ms)
 		next_ms = idle(look, next_ms);
+	/* Where there are many SAs each listing has left megabytes. */
+	if (!again && (next_ms >= d->conf->poll_ms || xfrm_count(d->xfrm) >= MANY_SAS))
+		memory_give_back();
 	look->gap = look->cost_us * LOOK_SHARE / 1000;
 	if (look->gap < LOOK_MIN_GAP_MS)
 		look->gap = LOOK_MIN_GAP_MS;
