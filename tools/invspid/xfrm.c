@@ -184,34 +184,46 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 
 /* ---- dump ---- */
 
+/* @added: what was not in the mirror, unless there was nothing in it at all (@quiet). */
 struct dump {
-	struct xfrm_sa *sa;
+	struct xfrm *x;
+	bool quiet;
+	struct xfrm_sa *added;
 	size_t n, room;
 };
+
+static int note_added(struct dump *d, const struct xfrm_sa *sa)
+{
+	size_t room = d->room ? d->room * 2 : 64;
+	struct xfrm_sa *p;
+
+	if (d->n == d->room) {
+		p = reallocarray(d->added, room, sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		d->added = p;
+		d->room = room;
+	}
+	d->added[d->n++] = *sa;
+	return 0;
+}
 
 static int dump_one(void *arg, uint16_t type, const void *payload, size_t len)
 {
 	struct dump *d = arg;
 	struct xfrm_msg msg;
-	struct xfrm_sa *sa;
-	size_t room;
+	bool isnew;
+	int ret;
 
 	if (xfrm_parse(type, payload, len, &msg))
 		return -EBADMSG;
 	if (msg.kind != XFRM_KIND_SA || msg.sa.larval || !msg.sa.spi)
 		return 0;
-	if (d->n == d->room) {
-		room = d->room ? d->room * 2 : 256;
-		sa = realloc(d->sa, room * sizeof(*sa));
-		if (!sa)
-			return -ENOMEM;
-		d->sa = sa;
-		d->room = room;
-	}
-	d->sa[d->n++] = msg.sa;
-	return 0;
+	ret = mirror_put(&d->x->mirror, &msg.sa, &isnew);
+	return ret || !isnew || d->quiet ? ret : note_added(d, &msg.sa);
 }
 
+/* Marks what there is. */
 static int dump_all(struct xfrm *x, struct dump *d)
 {
 	char buf[MNL_NLMSG_HDRLEN] __attribute__((aligned(8)));
@@ -222,7 +234,7 @@ static int dump_all(struct xfrm *x, struct dump *d)
 		nlh = mnl_nlmsg_put_header(buf);
 		nlh->nlmsg_type = XFRM_MSG_GETSA;
 		nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-		d->n = 0;
+		mirror_unmark(&x->mirror);
 		ret = xfrm_query(&x->query, nlh, dump_one, d);
 		if (ret != -EINTR)
 			return ret;
@@ -230,35 +242,25 @@ static int dump_all(struct xfrm *x, struct dump *d)
 	return ret;
 }
 
+/* A dump that fails has only added what is there. */
 static int compare(struct xfrm *x, bool quiet)
 {
-	struct dump d = { 0 };
+	struct dump d = { .x = x, .quiet = quiet };
 	struct xfrm_sa *gone;
 	size_t i, n;
-	bool isnew;
 	int ret;
 
 	ret = dump_all(x, &d);
+	for (i = 0; i < d.n && x->ev.added; i++)
+		x->ev.added(x->arg, &d.added[i]);
+	free(d.added);
 	if (ret)
-		goto out;
-	mirror_unmark(&x->mirror);
-	for (i = 0; i < d.n; i++) {
-		ret = mirror_put(&x->mirror, &d.sa[i], &isnew);
-		if (ret)
-			goto out;
-		if (!isnew)
-			d.sa[i].spi = 0;
-	}
+		return ret;
 	n = mirror_take_unmarked(&x->mirror, &gone);
 	for (i = 0; i < n; i++)
 		tell_removed(x, &gone[i], XFRM_GONE_UNSEEN);
 	free(gone);
-	for (i = 0; i < d.n; i++)
-		if (d.sa[i].spi && !quiet && x->ev.added)
-			x->ev.added(x->arg, &d.sa[i]);
-out:
-	free(d.sa);
-	return ret;
+	return 0;
 }
 
 int xfrm_resync(struct xfrm *x)
