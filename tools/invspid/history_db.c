@@ -388,7 +388,8 @@ int db_open(struct history *h)
 	if (!ret)
 		ret = db_errno(open_one(w->path, &h->rdb));
 	if (!ret) {
-		sqlite3_exec(h->rdb, "PRAGMA query_only = 1; PRAGMA cache_size = -64", NULL, NULL, NULL);
+		sqlite3_exec(h->rdb, "PRAGMA query_only = 1; PRAGMA cache_size = -64", NULL, NULL,
+			     NULL);
 		rc = sqlite3_prepare_v3(h->rdb,
 					"SELECT " SA_COLUMNS " FROM sa"
 					" WHERE spi = ?1 AND proto = ?2 ORDER BY id DESC LIMIT 1",

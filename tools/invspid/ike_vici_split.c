@@ -21,6 +21,7 @@
 #define NO_CHILD 2147483647 /* the daemon counts from 1 */
 #define SPLIT_MS 30000 /* longer is as good as no answer */
 #define NAMES_MAX 4096
+#define TRIES 5 /* for a part of one that is busy for a moment */
 
 #define TOO_LARGE "too large for VICI (over 512 KiB, some 800 CHILD_SAs)"
 
@@ -45,6 +46,7 @@ struct split {
 	bool whole, got, unfiltered;
 	char **name;
 	size_t nname, part;
+	unsigned int tries;
 	int err;
 };
 
@@ -230,12 +232,15 @@ static void part_done(void *arg, int err, const uint8_t *msg, size_t len)
 		/* Gone, or busy: it may be left out as any other. */
 		s->at++;
 		next_missing(s);
+	} else if (!s->got && ++s->tries < TRIES) {
+		next_part(s);
 	} else if (!s->got) {
 		fail(s, "it was busy, or a child of it alone is too large");
 	} else if (!s->name) {
 		got_head(s);
 	} else {
 		s->part++;
+		s->tries = 0;
 		next_part(s);
 	}
 }
@@ -287,6 +292,7 @@ static void next_missing(struct split *s)
 		return;
 	}
 	s->whole = s->missing[s->at] != s->ike->large_id;
+	s->tries = 0;
 	next_part(s);
 }
 
