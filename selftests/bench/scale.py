@@ -35,7 +35,7 @@ RSS_KB = 20 * 1024
 IDLE_SHARE = 0.001  # of a processor
 DECIDE_US = 200  # with ten children of a peer, each asked of the kernel
 NATIVE = 25  # million steps a second, if it is not told
-LARGE = 1600  # CHILD_SAs: more than 512 KiB of message
+LARGE = 800  # CHILD_SAs: more than 512 KiB of message
 PACKETS, SPACING = 6, 0.25  # makes a flow a desync
 
 cases, failures = 0, 0
@@ -217,7 +217,7 @@ def heal_one(server, tun, peer, child):
     run("ip", "-batch", "-",
         text=sa_command("delete", peer.address, HUB, child.spi, keys=False) + "\n")
     begun, seq, asked = time.monotonic(), 0, None
-    while time.monotonic() - begun < 20 and not asked:
+    while time.monotonic() - begun < 60 and not asked:
         seq += 1
         tun.esp(peer.address, child.spi, seq)
         time.sleep(0.05)
@@ -302,7 +302,7 @@ def many(dir, tun, opt):
 def large(dir, tun):
     """One IKE_SA with more CHILD_SAs than the daemon can put into a message."""
     run("ip", "xfrm", "state", "flush")
-    peers = vici_server.hub(2, LARGE, 0xc8000001, lambda i: f"10.63.0.{1 + i}")
+    peers = vici_server.hub(2, LARGE, 0xc8000001, lambda i: f"10.63.0.{1 + i}", 20)
     peers[0].children = peers[0].children[:5]
     install(peers)
     server = vici_server.Server(dir + "/large", peers, chunk=4096)

@@ -50,8 +50,8 @@ def arguments(data):
 
 
 class Child:
-    def __init__(self, name, uniqueid, spi):
-        self.name, self.uniqueid, self.spi = name, uniqueid, spi
+    def __init__(self, name, uniqueid, spi, selectors=1):
+        self.name, self.uniqueid, self.spi, self.selectors = name, uniqueid, spi, selectors
         self.key = f"{name}-{uniqueid}"
         self.message = None
 
@@ -65,7 +65,7 @@ class Child:
                 ("encr-keysize", 128), ("bytes-in", 84), ("packets-in", 1), ("use-in", 1),
                 ("bytes-out", 84), ("packets-out", 1), ("use-out", 1), ("rekey-time", 3012),
                 ("life-time", 3712), ("install-time", 248)]) +
-                items("local-ts", ["10.1.0.0/16"]) +
+                items("local-ts", [f"10.{k}.0.0/16" for k in range(1, 1 + self.selectors)]) +
                 items("remote-ts", [f"10.{128 + peer // 256}.{peer % 256}.0/24"]))
         return self.message
 
@@ -251,13 +251,13 @@ class Client:
         return kv("success", "yes") + kv("matches", 1)
 
 
-def hub(peers, children, first_spi=0xc0000001, address=None):
+def hub(peers, children, first_spi=0xc0000001, address=None, selectors=1):
     """@peers spokes with @children each: unique names within a spoke."""
     def where(i):
         return f"10.{64 + i // 250 // 250}.{i // 250 % 250}.{1 + i % 250}"
     out, nr = [], 0
     for p in range(peers):
-        kids = [Child(f"net-{k}", nr + k + 1, first_spi + nr + k) for k in range(children)]
+        kids = [Child(f"net-{k}", nr + k + 1, first_spi + nr + k, selectors) for k in range(children)]
         nr += children
         out.append(Peer(p, (address or where)(p), kids))
     return out
