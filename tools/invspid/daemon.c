@@ -20,6 +20,7 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "pool.h"
 
 #define MODULE_RETRY_MS 5000
 #define GONE_POLL_MS 100
@@ -304,7 +305,12 @@ static void on_ike_updown(void *arg, const char *conn, const char *remote_id, ui
 
 static void on_conns(void *arg)
 {
-	dynamic_sweep(arg);
+	struct invspid *d = arg;
+
+	dynamic_sweep(d);
+	/* Every few seconds: what looks and the history's thread have left since. */
+	if (xfrm_count(d->xfrm) >= MANY_SAS)
+		memory_give_back();
 }
 
 static const struct ike_events ike_events = {

@@ -25,7 +25,6 @@
 #define REMOVED_MS 3000
 #define FLOWS_MAX 65536 /* flows_max_all's default: more can't be there */
 #define MASS_LOSS_MIN 4
-#define MANY_SAS 1000
 
 struct waiter {
 	struct waiter *next;
