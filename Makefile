@@ -4,8 +4,8 @@
 # make demo          the whole story on two gateways, in a virtual machine
 # make check         the tests of the gate, in virtual machines
 # make check-all     the long ones; PART=NAME for one of them, AGAIN=1, REPORT=FILE
-# make bench         what a packet costs, beside what one might use instead;
-#                    RELEASE=bookworm (or trixie, sid), JSON=FILE
+# make bench         what a packet costs, beside what one might use instead, and
+#                    the helper with 10,000 SAs; RELEASE=bookworm (or trixie, sid), JSON=FILE
 # make fuzz          FUZZ_SECONDS for each fuzz target (60)
 # make style         checkpatch --strict, sparse, clang-format, shellcheck, mandoc
 # make install       DESTDIR=, prefix=; see README for every variable
