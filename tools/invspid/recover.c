@@ -128,7 +128,12 @@ static void slot_take(struct recovery *r)
 bool recover_interrupts(const struct invspid *d, const char *conn)
 {
 	const struct recovery *r;
+	const struct attempt *a;
 
+	/* The daemon's word may come after we have tried to bring it up again. */
+	for (a = d->attempts; a; a = a->next)
+		if (a->took_down && !strcmp(a->conn, conn))
+			return true;
 	for (r = d->recoveries; r; r = r->next)
 		if (!r->done && (interrupts(r->action) || r->ending) && !strcmp(r->conn, conn))
 			return true;
