@@ -495,6 +495,24 @@ static void nobody_wants_it(void)
 	ktap_int("and forgotten", 1, was.initiated);
 }
 
+/* The older of the two listings is from when it was still up. */
+static void just_gone(void)
+{
+	struct ike_listing *l;
+
+	begin(GRADE_LOST_WITH_DAEMON);
+	does.late = 1;
+	run(0);
+	sa.id++;
+	sa.state = IKE_ESTABLISHED;
+	l = listing();
+	listing_add(&d, l);
+	ike_listing_put(l);
+	sa.state = IKE_OTHER;
+	run(10);
+	ktap_str("down, but not in both listings: not forgotten", " net net net2", was.names);
+}
+
 static void not_allowed(void)
 {
 	begin(GRADE_LOST_WITH_DAEMON);
@@ -569,6 +587,7 @@ int main(void)
 	given_up();
 	uncertain();
 	nobody_wants_it();
+	just_gone();
 	not_allowed();
 	one_refused();
 	peer_came();

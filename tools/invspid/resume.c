@@ -53,15 +53,17 @@ static int64_t due_at(const struct invspid *d, const struct attempt *a)
 
 struct down {
 	const struct ike_listing *l, *before;
-	bool found;
+	bool found, proven; /* one listing may lack it by chance */
 };
 
 static void find_down(void *arg, const struct hist_sa *sa)
 {
 	struct down *down = arg;
 
-	down->found |= !listing_child(down->l, sa->conn, sa->child) &&
-		       !listing_child(down->before, sa->conn, sa->child);
+	if (listing_child(down->l, sa->conn, sa->child))
+		return;
+	down->found = true;
+	down->proven |= !listing_child(down->before, sa->conn, sa->child);
 }
 
 /* An exchange with the peer is under way: what comes of it is not known yet. */
@@ -79,7 +81,7 @@ static bool is_exchanging(const struct ike_listing *l, const char *conn)
 /* Is there still something to do, and may it be done? If not yet, @next is lowered. */
 static bool still_owed(struct invspid *d, struct attempt *a, int64_t now, int64_t *next)
 {
-	struct down down = { d->listing[LISTING_LAST], listing_gap(d), false };
+	struct down down = { .l = d->listing[LISTING_LAST], .before = listing_gap(d) };
 
 	if (!down.before || now - down.l->ended > LISTING_FRESH_MS) {
 		d->want_listing = true;
@@ -93,7 +95,11 @@ static bool still_owed(struct invspid *d, struct attempt *a, int64_t now, int64_
 	hist_should_be_up(d->hist, a->conn, NULL, find_down, &down);
 	a->owed = down.found;
 	a->took_down &= a->owed;
-	return a->owed;
+	if (down.found && !down.proven) {
+		d->want_listing = true;
+		*next = MIN(*next, LOOK_AGAIN_MS);
+	}
+	return down.proven;
 }
 
 /**
