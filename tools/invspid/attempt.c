@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon.h"
+#include "hash.h"
 #include "log.h"
 #include "recover_int.h"
 
@@ -57,15 +58,12 @@ struct attempt *attempt_get(struct invspid *d, const char *peer, const char *chi
  */
 void peer_key(char key[PEER_LEN], const char *conn, const char *id)
 {
-	uint64_t hash = 0xcbf29ce484222325ULL;
-
 	if (!id) {
 		snprintf(key, PEER_LEN, "%s", conn);
 		return;
 	}
-	for (; *id; id++)
-		hash = (hash ^ (uint8_t)*id) * 0x100000001b3ULL;
-	snprintf(key, PEER_LEN, "%s" PEER_SEPARATOR "%016llx", conn, (unsigned long long)hash);
+	snprintf(key, PEER_LEN, "%s" PEER_SEPARATOR "%016llx", conn,
+		 (unsigned long long)hash64_bytes(HASH64_BEGIN, id, strlen(id)));
 }
 
 /* G1 is about one child, everything else about the whole connection. */

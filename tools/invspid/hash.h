@@ -24,4 +24,16 @@ static inline uint32_t hash_bytes(uint32_t h, const void *data, size_t len)
 	return hash_mix(h);
 }
 
+#define HASH64_BEGIN 0xcbf29ce484222325ULL
+
+/* FNV-1a, to tell texts apart; @h: HASH64_BEGIN, or the hash of what comes before */
+static inline uint64_t hash64_bytes(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len--)
+		h = (h ^ *p++) * 0x100000001b3ULL;
+	return h;
+}
+
 #endif

@@ -7,20 +7,13 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "hash.h"
 #include "ike_vici_int.h"
 
 #define POLL_SETTLING_MS 200
 #define POLL_READY_MS 5000
 #define POLL_ALL_MS 300000
 #define DEAF_MS 10000 /* a daemon that answers nothing for so long is lost */
-
-/* FNV-1a: nobody has a reason to make two lists collide. */
-uint64_t ike_vici_hash(uint64_t hash, const uint8_t *p, size_t len)
-{
-	while (len--)
-		hash = (hash ^ *p++) * 0x100000001b3ULL;
-	return hash;
-}
 
 static void check_settled(struct ike *ike)
 {
@@ -108,7 +101,7 @@ void ike_vici_ask_conns(struct ike *ike)
 static void names_told(void *arg, int err, const uint8_t *msg, size_t len)
 {
 	struct ike *ike = arg;
-	uint64_t hash = err ? 0 : ike_vici_hash(HASH_BEGIN, msg, len);
+	uint64_t hash = err ? 0 : hash64_bytes(HASH64_BEGIN, msg, len);
 	bool same = !err && hash == ike->names_hash;
 
 	ike->names_hash = hash;

@@ -122,8 +122,6 @@ void ike_vici_arm(struct ike *ike, int64_t ms);
 void ike_vici_arm_soon(struct ike *ike);
 
 /* ike_vici_conns.c */
-#define HASH_BEGIN 0xcbf29ce484222325ULL
-uint64_t ike_vici_hash(uint64_t hash, const uint8_t *p, size_t len);
 int ike_vici_new_conns(struct ike *ike, struct ike_conns *conns, uint64_t hash);
 void ike_vici_ask_conns(struct ike *ike); /* now */
 void ike_vici_poll_conns(struct ike *ike); /* if their names have changed */

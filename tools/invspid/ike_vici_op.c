@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "ike_vici_copy.h"
 #include "ike_vici_int.h"
 #include "listing.h"
@@ -273,7 +274,7 @@ static void conns_item(void *arg, const uint8_t *msg, size_t len)
 		return;
 	}
 	c->nconn++;
-	op->hash = ike_vici_hash(op->hash, msg, len);
+	op->hash = hash64_bytes(op->hash, msg, len);
 }
 
 static void conns_done(void *arg, int err, const uint8_t *msg, size_t len)
@@ -458,7 +459,7 @@ void ike_reload_conns(struct ike *ike, ike_done_cb cb, void *arg)
 	int err = -ENOTCONN;
 
 	op->done_cb = cb;
-	op->hash = HASH_BEGIN;
+	op->hash = HASH64_BEGIN;
 	q.arg = op;
 	if (reachable(ike))
 		err = vici_send(ike->query, &q);
