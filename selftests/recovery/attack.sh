@@ -214,11 +214,6 @@ rekey_away()
 	wait_until 30 0.2 sa_gone "$1" || bail_out "the rekeyed SA $1 stays in the kernel"
 }
 
-sa_gone()
-{
-	! ip -n "$A" xfrm state get dst 192.0.2.1 proto esp spi "$1" >/dev/null 2>&1
-}
-
 # with_streams COMMAND... - while $STREAMS are running
 with_streams()
 {

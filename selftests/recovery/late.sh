@@ -16,14 +16,6 @@ config_late()
 	LAB_CHILD_A=$late_child
 }
 
-rekeyed_from()
-{
-	local s
-
-	s=$(spi_in A net)
-	[ -n "$s" ] && [ "$s" != "$1" ]
-}
-
 # late_peer DELAY-MS - A deletes rekeyed SAs as $late_charon and $late_child say
 late_peer()
 {
@@ -32,16 +24,14 @@ late_peer()
 	lab_down
 	lab_now=''
 	use_lab late || return
-	must tc -n "$W" qdisc add dev pa root handle 1: prio
-	must tc -n "$W" qdisc add dev pa parent 1:3 handle 30: netem delay "$1ms" limit 5000
-	must tc -n "$W" filter add dev pa parent 1: protocol ip u32 match ip protocol 50 0xff flowid 1:3
+	slow_esp "$1"
 	pause $(($1 / 1000 + 2))
 	mark_helpers
 	drops=$(dropped A)
 	for n in A B A B; do
 		old=$(spi_in A net)
 		ask $n rekey child=net >/dev/null
-		wait_until 20 0.1 rekeyed_from "$old" || fail "no rekey by $n"
+		wait_until 20 0.1 has_other_spi net "$old" || fail "no rekey by $n"
 		# the new SA has to be in use before it is replaced
 		pause $(($1 / 1000 + 3))
 	done

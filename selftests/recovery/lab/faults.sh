@@ -2,6 +2,15 @@
 # shellcheck shell=bash
 # What goes wrong. Sourced by lab.sh.
 
+# slow_esp MS - ESP takes so much longer on its way to A, IKE does not; until the root
+# qdisc of pa is deleted
+slow_esp()
+{
+	must tc -n "$W" qdisc add dev pa root handle 1: prio
+	must tc -n "$W" qdisc add dev pa parent 1:3 handle 30: netem delay "$1ms" limit 5000
+	must tc -n "$W" filter add dev pa parent 1: protocol ip u32 match ip protocol 50 0xff flowid 1:3
+}
+
 # fault_inbound_lost CHILD [SPI] - A's kernel loses the inbound SA, charon does not
 # know; sets $lost_spi, and $fault_us: after it nothing of that stream comes through
 fault_inbound_lost()
@@ -507,9 +516,7 @@ still_mobike()
 
 	[ $((trial % 2)) = 1 ] || { old=192.0.2.11 new=192.0.2.1; }
 	hurt=$LAB_CHILDREN watched_spi=$(spi_in A net)
-	must tc -n "$W" qdisc add dev pa root handle 1: prio
-	must tc -n "$W" qdisc add dev pa parent 1:3 handle 30: netem delay 1500ms limit 5000
-	must tc -n "$W" filter add dev pa parent 1: protocol ip u32 match ip protocol 50 0xff flowid 1:3
+	slow_esp 1500
 	pause 2
 	must ip -n "$A" address add $new/24 dev eth0
 	must ip -n "$A" address del $old/24 dev eth0

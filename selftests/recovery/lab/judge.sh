@@ -48,6 +48,21 @@ tunnel_state()
 		END { for (i in ike) n++; print n + 0 }' | sort | tr '\n' ' ' | sed 's/ $//'
 }
 
+# has_other_spi CHILD SPI - whether A's child is up, with another inbound SPI
+has_other_spi()
+{
+	local s
+
+	s=$(spi_in A "$1")
+	[ -n "$s" ] && [ "$s" != "$2" ]
+}
+
+# sa_gone SPI - whether A's kernel has no such inbound SA
+sa_gone()
+{
+	! ip -n "$A" xfrm state get dst "${LAB_OUTER[A]}" proto esp spi "$1" >/dev/null 2>&1
+}
+
 # helper_said REGEX - whether the helper of A has logged such a line since the mark
 # in $said_mark
 helper_said()
