@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "intern.h"
 #include "ktap.h"
 #include "listing.h"
 
@@ -186,12 +187,78 @@ static unsigned int differs(const struct ike_listing *l)
 	return bad;
 }
 
+/* Of an older listing, aged or not: the same answers as when it was new. */
+static unsigned int was_differs(const struct ike_listing *l, const struct ike_listing *old)
+{
+	const struct ike_child *c;
+	const struct ike_sa *sa;
+	struct ike_trace was;
+	unsigned int i, k, bad = 0;
+
+	for (i = 0; i < 12; i++) {
+		c = listing_spi(l, i / 2, i & 1 ? 50 : 51, &sa);
+		if (listing_was_spi(old, i / 2, i & 1 ? 50 : 51, &was) != !!c)
+			bad++;
+		else if (c)
+			bad += was.uniqueid != c->uniqueid || was.state != c->state ||
+			       strcmp(was.name, c->name) || was.sa != sa - l->sa;
+	}
+	for (i = 0; i < 4; i++)
+		for (k = 0; k < 4; k++)
+			bad += listing_was_child(old, conns[i], kids[k]) !=
+			       !!listing_child(l, conns[i], kids[k]);
+	return bad;
+}
+
+static char *interned(const char *s)
+{
+	return intern(s, strlen(s));
+}
+
+/* A listing of its own, with the same in it: as a backend makes one. */
+static struct ike_listing *copy(const struct ike_listing *l)
+{
+	struct ike_listing *new = calloc(1, sizeof(*new));
+	size_t i, k;
+
+	*new = (struct ike_listing){ .ref = 1, .nsa = l->nsa };
+	new->sa = calloc(l->nsa + 1, sizeof(*new->sa));
+	for (i = 0; i < l->nsa; i++) {
+		new->sa[i] = l->sa[i];
+		new->sa[i].conn = interned(l->sa[i].conn);
+		new->sa[i].remote_id = interned(l->sa[i].remote_id);
+		new->sa[i].child = calloc(l->sa[i].nchild + 1, sizeof(*new->sa[i].child));
+		for (k = 0; k < l->sa[i].nchild; k++) {
+			new->sa[i].child[k] = l->sa[i].child[k];
+			new->sa[i].child[k].name = interned(l->sa[i].child[k].name);
+			new->sa[i].child[k].algs = interned("AES_GCM_16-128");
+		}
+	}
+	if (listing_index(new))
+		abort();
+	return new;
+}
+
+static unsigned int ages(const struct ike_listing *l)
+{
+	struct ike_listing *old = copy(l);
+	unsigned int bad = was_differs(l, old);
+
+	ike_listing_age(old);
+	bad += old->ntrace != listing_children(l) || listing_children(old);
+	bad += was_differs(l, old);
+	ike_listing_age(old);
+	bad += was_differs(l, old);
+	ike_listing_put(old);
+	return bad;
+}
+
 static void random_listings(void)
 {
 	struct ike_child child[SAS][KIDS];
 	struct ike_sa sa[SAS];
 	struct ike_listing l = { .sa = sa };
-	unsigned int i, run, bad = 0;
+	unsigned int i, run, bad = 0, bad_old = 0;
 
 	for (run = 0; run < 20000; run++) {
 		l.nsa = rnd(SAS + 1);
@@ -200,10 +267,12 @@ static void random_listings(void)
 		if (listing_index(&l))
 			abort();
 		bad += differs(&l);
+		bad_old += ages(&l);
 		free(l.index);
 		l.index = NULL;
 	}
 	ktap_int("20,000 random listings: answers as without an index", 0, bad);
+	ktap_int("and the same when they are old", 0, bad_old);
 }
 
 static void connections(void)
@@ -297,6 +366,8 @@ static void large(void)
 int main(void)
 {
 	ktap_ok(!listing_spi(NULL, 1, 50, NULL), "no listing: no SPI");
+	ktap_ok(!listing_was_spi(NULL, 1, 50, NULL) && !listing_was_child(NULL, "gw", "net"),
+		"no older listing: nothing was there");
 	random_listings();
 	connections();
 	large();

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "copy.h"
+#include "intern.h"
 #include "ktap.h"
 #include "mode.h"
 #include "recover_int.h"
@@ -63,7 +64,7 @@ static void up(void)
 
 static char *text(const char *s)
 {
-	return (char *)(uintptr_t)s;
+	return intern(s, strlen(s));
 }
 
 static struct ike_listing *listing(void)
@@ -99,23 +100,6 @@ static struct ike_listing *listing(void)
 	}
 	listing_index(l);
 	return l;
-}
-
-struct ike_listing *ike_listing_get(struct ike_listing *l)
-{
-	l->ref++;
-	return l;
-}
-
-void ike_listing_put(struct ike_listing *l)
-{
-	if (!l || --l->ref)
-		return;
-	if (l->nsa)
-		free(l->sa->child);
-	free(l->sa);
-	free(l->index);
-	free(l);
 }
 
 void ike_list(struct ike *ike, const char *of, bool blocking, ike_list_cb cb, void *arg)

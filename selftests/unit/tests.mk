@@ -10,10 +10,12 @@ OBJS_test_decide_gates := $(DECIDE)
 OBJS_test_decide_rungs := $(DECIDE)
 
 OBJS_test_track := invspid/track.o
-OBJS_test_watch := invspid/watch.o invspid/listing.o
+
+LISTING := $(addprefix invspid/,ike_listing.o intern.o listing.o)
+OBJS_test_watch := invspid/watch.o $(LISTING)
 
 VICI := invspid/vici.o invspid/vici_msg.o
-IKE_VICI := $(VICI) invspid/pool.o invspid/intern.o invspid/listing.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
+IKE_VICI := $(VICI) invspid/pool.o $(LISTING) $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
 	_parse_conn.o _peer.o _copy.o _split.o _conns.o)
 OBJS_test_vici := $(VICI)
 LIBS_test_vici := libuv
@@ -21,7 +23,7 @@ OBJS_test_vici_msg := invspid/vici_msg.o
 LIBS_test_vici_msg := libuv
 OBJS_test_ike_cause := invspid/ike_vici_cause.o invspid/vici_msg.o
 LIBS_test_ike_cause := libuv
-OBJS_test_ike_copy := $(VICI) invspid/intern.o invspid/copy.o $(addprefix invspid/ike_vici,_copy.o _parse.o _parse_conn.o)
+OBJS_test_ike_copy := $(VICI) $(LISTING) invspid/copy.o $(addprefix invspid/ike_vici,_copy.o _parse.o _parse_conn.o)
 LIBS_test_ike_copy := libuv
 OBJS_test_ike_vici := $(IKE_VICI)
 LIBS_test_ike_vici := libuv
@@ -44,7 +46,7 @@ LIBS_test_xfrm_parse := libuv
 OBJS_test_xfrm_mirror := invspid/pool.o invspid/xfrm_mirror.o invspid/xfrm_parse.o
 LIBS_test_xfrm_mirror := libuv
 
-OBJS_test_listing := invspid/listing.o
+OBJS_test_listing := $(LISTING)
 LIBS_test_listing := libuv
 
 OBJS_test_settings := invspid/conf.o invspid/conf_copy.o invspid/conf_file.o invspid/conf_keys.o invspid/settings.o invspid/mode.o invspid/decide_names.o
@@ -52,6 +54,6 @@ LIBS_test_settings := jansson libconfuse libuv
 OBJS_test_history_show := $(HISTORY)
 LIBS_test_history_show := sqlite3
 
-OBJS_test_recover := $(DECIDE) $(addprefix invspid/,attempt.o initiate.o listing.o listing_kept.o recover.o \
-	resume.o)
+OBJS_test_recover := $(DECIDE) $(addprefix invspid/,attempt.o initiate.o listing_kept.o recover.o \
+	resume.o) $(LISTING)
 LIBS_test_recover := libuv

@@ -117,9 +117,10 @@ static void who_is(struct who *who, const char *id)
 static void fill_inbound(struct invspid *d, struct tracked *t, struct who *who)
 {
 	const struct ike_listing *l = d->listing[LISTING_LAST], *before = d->listing[LISTING_PREV];
-	const struct ike_sa *sa = NULL, *sa_before = NULL;
-	const struct ike_child *c, *c_before;
+	const struct ike_sa *sa = NULL;
+	const struct ike_child *c;
 	struct evidence *ev = &t->ev;
+	struct ike_trace was;
 
 	ev->inbound = PRESENCE_UNKNOWN;
 	t->child_id = 0;
@@ -128,13 +129,13 @@ static void fill_inbound(struct invspid *d, struct tracked *t, struct who *who)
 		return;
 	c = listing_spi(l, t->flow.spi, t->flow.proto, &sa);
 	if (c) {
-		c_before = listing_spi(before, t->flow.spi, t->flow.proto, &sa_before);
-		if (c_before && c_before->uniqueid == c->uniqueid && sa_counts(sa) &&
+		if (listing_was_spi(before, t->flow.spi, t->flow.proto, &was) &&
+		    was.uniqueid == c->uniqueid && sa_counts(sa) &&
 		    t->kernel_asked >= before->ended && t->kernel_asked <= l->started) {
 			t->child_id = c->uniqueid;
 			t->ike_id = sa->uniqueid;
-			ev->inbound_busy = sa->task_child || sa_before->task_child;
-			if (!ev->inbound_busy && c_before->state == c->state)
+			ev->inbound_busy = sa->task_child || before->sa[was.sa].task_child;
+			if (!ev->inbound_busy && was.state == c->state)
 				ev->inbound = PRESENCE_THERE;
 		}
 		snprintf(t->conn, sizeof(t->conn), "%s", sa->conn);
@@ -144,7 +145,7 @@ static void fill_inbound(struct invspid *d, struct tracked *t, struct who *who)
 		return;
 	}
 	before = listing_gap(d);
-	if (before && !listing_spi(before, t->flow.spi, t->flow.proto, NULL))
+	if (before && !listing_was_spi(before, t->flow.spi, t->flow.proto, NULL))
 		ev->inbound = PRESENCE_ABSENT;
 }
 

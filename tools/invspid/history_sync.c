@@ -180,25 +180,37 @@ static void mark_child(struct history *h, const struct ike_sa *ike, const char *
 		row->listed = h->syncs;
 }
 
-/* Marks the rows that a listing has in any state but DELETED, which lingers. */
+/* Marks the row of a child in any state but DELETED, which lingers. */
+static void mark_one(struct history *h, const struct ike_sa *ike, const char *name,
+		     enum child_state state, uint32_t spi_in, uint8_t proto)
+{
+	struct row *row;
+
+	if (state == CHILD_OTHER)
+		mark_child(h, ike, name);
+	if (state == CHILD_DELETED || !spi_in)
+		return;
+	row = row_by_spi(h, spi_in, proto);
+	if (row)
+		row->listed = h->syncs;
+}
+
+/* Marks the rows that a listing of any age has. */
 static void mark(struct history *h, const struct ike_listing *l)
 {
 	const struct ike_child *c;
-	struct row *row;
+	const struct ike_trace *t;
 	size_t i, k;
 
 	for (i = 0; i < l->nsa; i++) {
 		for (k = 0; k < l->sa[i].nchild; k++) {
 			c = &l->sa[i].child[k];
-			if (c->state == CHILD_OTHER)
-				mark_child(h, &l->sa[i], c->name);
-			if (c->state == CHILD_DELETED || !c->spi_in)
-				continue;
-			row = row_by_spi(h, c->spi_in, c->proto);
-			if (row)
-				row->listed = h->syncs;
+			mark_one(h, &l->sa[i], c->name, c->state, c->spi_in, c->proto);
 		}
 	}
+	for (t = l->trace; t < l->trace + l->ntrace; t++)
+		mark_one(h, &l->sa[t->sa], t->name, (enum child_state)t->state, t->spi_in,
+			 t->proto);
 }
 
 /* Since when the listings have to have had it; LONG_AGO if they prove no absence. */

@@ -24,7 +24,7 @@
 
 /* An address as in struct invspi_flow: family AF_INET, AF_INET6, or 0 if none. */
 struct ike_addr {
-	int family;
+	uint8_t family;
 	uint8_t addr[16];
 };
 
@@ -99,6 +99,16 @@ struct ike_sa {
 	size_t nchild;
 };
 
+/* What is left of a child in a listing that is not the newest: see ike_listing_age(). */
+struct ike_trace {
+	char *name;
+	uint32_t sa; /* number of its IKE_SA in the listing */
+	uint32_t uniqueid;
+	uint32_t spi_in; /* host order */
+	uint8_t proto; /* 50, 51 */
+	uint8_t state; /* enum child_state */
+};
+
 /**
  * struct ike_listing - one answer to "what SAs are there"
  * @started: when it was asked for, CLOCK_BOOTTIME ms
@@ -107,6 +117,7 @@ struct ike_sa {
  *	thread of the daemon held just then
  * @filtered: only the IKE_SAs of one connection
  * @updown: ike_updowns() at @started
+ * @trace: NULL, or what is left of the children: the IKE_SAs have none any more
  * @index: see listing.h
  * @ref: listings are shared; ike_listing_get() and _put()
  */
@@ -117,6 +128,8 @@ struct ike_listing {
 	uint64_t updown;
 	struct ike_sa *sa;
 	size_t nsa;
+	struct ike_trace *trace;
+	size_t ntrace;
 	struct listing_index *index;
 	unsigned int ref;
 };
@@ -231,8 +244,18 @@ const struct ike_conns *ike_conns(const struct ike *ike);
 /* Number of IKE_SAs seen to come, go, or be rekeyed (their children move) so far. */
 uint64_t ike_updowns(const struct ike *ike);
 
+/* Strings are interned; what is cleared is all zero. */
+void ike_child_clear(struct ike_child *child);
+void ike_sa_clear(struct ike_sa *sa);
+
 struct ike_listing *ike_listing_get(struct ike_listing *l);
 void ike_listing_put(struct ike_listing *l);
+/*
+ * A newer one has come: all that it is still asked for are traces of its children, a
+ * seventh of their size. Nobody may hold a pointer to a child of it. Without memory it
+ * stays as it is.
+ */
+void ike_listing_age(struct ike_listing *l);
 
 /*
  * err: 0, -ETIMEDOUT, -ENOTCONN, -EBADMSG, -ECANCELED; -EBUSY: too many blocking ones

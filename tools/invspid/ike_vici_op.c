@@ -59,25 +59,6 @@ struct op {
 	char *conn;
 };
 
-struct ike_listing *ike_listing_get(struct ike_listing *l)
-{
-	l->ref++;
-	return l;
-}
-
-void ike_listing_put(struct ike_listing *l)
-{
-	size_t i;
-
-	if (!l || --l->ref)
-		return;
-	for (i = 0; i < l->nsa; i++)
-		ike_sa_clear(&l->sa[i]);
-	free(l->sa);
-	free(l->index);
-	free(l);
-}
-
 static void op_unlink(struct op **list, struct op *op)
 {
 	while (*list && *list != op)

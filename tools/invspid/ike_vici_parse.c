@@ -101,31 +101,6 @@ bool parse_copy_name(struct vici_str name, struct vici_str *original)
 	return true;
 }
 
-void ike_child_clear(struct ike_child *c)
-{
-	intern_put(c->name);
-	intern_put(c->mode);
-	intern_put(c->algs);
-	intern_put(c->local_ts);
-	intern_put(c->remote_ts);
-	memset(c, 0, sizeof(*c));
-}
-
-void ike_sa_clear(struct ike_sa *sa)
-{
-	size_t i;
-
-	for (i = 0; i < sa->nchild; i++)
-		ike_child_clear(&sa->child[i]);
-	free(sa->child);
-	intern_put(sa->name);
-	intern_put(sa->conn);
-	intern_put(sa->algs);
-	intern_put(sa->local_id);
-	intern_put(sa->remote_id);
-	memset(sa, 0, sizeof(*sa));
-}
-
 int parse_text(struct vici_str str, char **text)
 {
 	char *s;

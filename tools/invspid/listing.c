@@ -26,7 +26,8 @@ struct place {
 struct listing_index {
 	struct chains spi, name; /* of children; their numbers are those of @place */
 	struct chains conn, peer, source; /* of IKE_SAs */
-	struct place *place;
+	struct place *place; /* @counted of them */
+	uint32_t counted;
 };
 
 struct conns_index {
@@ -130,14 +131,21 @@ static void index_sa(struct listing_index *x, const struct ike_sa *sa, uint32_t 
 	}
 }
 
-int listing_index(struct ike_listing *l)
+size_t listing_children(const struct ike_listing *l)
 {
-	struct listing_index *x;
-	uint32_t *words, at = 0;
 	size_t i, n = 0;
 
 	for (i = 0; i < l->nsa; i++)
 		n += l->sa[i].nchild;
+	return n;
+}
+
+int listing_index(struct ike_listing *l)
+{
+	struct listing_index *x;
+	uint32_t *words, at = 0;
+	size_t i, n = listing_children(l);
+
 	x = malloc(sizeof(*x) + n * sizeof(*x->place) +
 		   (2 * chains_words(n) + 3 * chains_words(l->nsa)) * sizeof(*words));
 	if (!x)
@@ -152,9 +160,24 @@ int listing_index(struct ike_listing *l)
 	/* A chain begins with what was added last: of two owners the first listed wins. */
 	for (i = l->nsa; i--;)
 		index_sa(x, &l->sa[i], (uint32_t)i, &at);
+	x->counted = at;
 	free(l->index);
 	l->index = x;
 	return 0;
+}
+
+/* Entries of the index are in the order of the IKE_SAs, the last one first. */
+void listing_index_flat(struct ike_listing *l)
+{
+	uint32_t first = (uint32_t)listing_children(l), at = 0;
+	struct listing_index *x = l->index;
+	size_t i;
+
+	for (i = l->nsa; x && i--;) {
+		first -= (uint32_t)l->sa[i].nchild;
+		for (; at < x->counted && x->place[at].sa == i; at++)
+			x->place[at].child += first;
+	}
 }
 
 /**
@@ -215,6 +238,64 @@ const struct ike_child *listing_child(const struct ike_listing *l, const char *c
 			best = c;
 	}
 	return best;
+}
+
+/* An entry of the index, in a listing of any age. */
+static struct ike_trace trace(const struct ike_listing *l, uint32_t at)
+{
+	const struct place *p = &l->index->place[at];
+	const struct ike_child *c;
+
+	if (l->trace)
+		return l->trace[p->child];
+	c = &l->sa[p->sa].child[p->child];
+	return (struct ike_trace){ .name = c->name,
+				   .sa = p->sa,
+				   .uniqueid = c->uniqueid,
+				   .spi_in = c->spi_in,
+				   .proto = c->proto,
+				   .state = (uint8_t)c->state };
+}
+
+/**
+ * listing_was_spi() - as listing_spi(), of a listing of any age
+ * @was: set to what is left of it if not NULL
+ */
+bool listing_was_spi(const struct ike_listing *l, uint32_t spi, uint8_t proto,
+		     struct ike_trace *was)
+{
+	const struct listing_index *x = l ? l->index : NULL;
+	struct ike_trace t;
+	uint32_t i;
+
+	for (i = x ? chains_first(&x->spi, hash_spi(spi, proto)) : NONE; i != NONE;
+	     i = x->spi.next[i]) {
+		t = trace(l, i);
+		if (t.spi_in != spi || t.proto != proto)
+			continue;
+		if (was)
+			*was = t;
+		return true;
+	}
+	return false;
+}
+
+/**
+ * listing_was_child() - whether that child was installed, in a listing of any age
+ */
+bool listing_was_child(const struct ike_listing *l, const char *conn, const char *child)
+{
+	const struct listing_index *x = l ? l->index : NULL;
+	struct ike_trace t;
+	uint32_t i;
+
+	for (i = x ? chains_first(&x->name, hash_pair(conn, child)) : NONE; i != NONE;
+	     i = x->name.next[i]) {
+		t = trace(l, i);
+		if (!strcmp(t.name, child) && !strcmp(l->sa[t.sa].conn, conn))
+			return true;
+	}
+	return false;
 }
 
 /**

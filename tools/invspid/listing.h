@@ -12,6 +12,9 @@
 
 /* Return: 0 or -ENOMEM. The index is one block, freed with free(). */
 int listing_index(struct ike_listing *l);
+/* For ike_listing_age(): numbers all children of the listing, in order, from 0. */
+void listing_index_flat(struct ike_listing *l);
+size_t listing_children(const struct ike_listing *l);
 int conns_index(struct ike_conns *c);
 
 /* Children that are INSTALLED or REKEYING, IKE_SAs that are authenticated. */
@@ -23,6 +26,10 @@ const struct ike_child *listing_spi(const struct ike_listing *l, uint32_t spi, u
 				    const struct ike_sa **sa);
 const struct ike_child *listing_child(const struct ike_listing *l, const char *conn,
 				      const char *child);
+/* The same of an older listing, which has no children any more. */
+bool listing_was_spi(const struct ike_listing *l, uint32_t spi, uint8_t proto,
+		     struct ike_trace *was);
+bool listing_was_child(const struct ike_listing *l, const char *conn, const char *child);
 const struct ike_sa *listing_conn(const struct ike_listing *l, const char *conn);
 /* The newest one of a connection with that peer, by its identity. */
 const struct ike_sa *listing_peer(const struct ike_listing *l, const char *conn, const char *id);

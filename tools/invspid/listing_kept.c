@@ -63,7 +63,9 @@ void listing_add(struct invspid *d, struct ike_listing *l)
 	unsigned int i;
 
 	listing_set(d, LISTING_PREV, d->listing[LISTING_LAST]);
-	/* Each of 10,000 SAs takes more than a megabyte. */
+	/* Each of 10,000 SAs takes more than a megabyte; a seventh of it when it is old. */
+	if (d->listing[LISTING_PREV])
+		ike_listing_age(d->listing[LISTING_PREV]);
 	for (i = 0; i < LISTINGS; i++)
 		if (d->listing[i] && l->started - d->listing[i]->started > GAP_MAX_MS)
 			listing_set(d, i, NULL);

@@ -63,7 +63,7 @@ static void find_down(void *arg, const struct hist_sa *sa)
 	if (listing_child(down->l, sa->conn, sa->child))
 		return;
 	down->found = true;
-	down->proven |= !listing_child(down->before, sa->conn, sa->child);
+	down->proven |= !listing_was_child(down->before, sa->conn, sa->child);
 }
 
 /* An exchange with the peer is under way: what comes of it is not known yet. */

@@ -25,15 +25,15 @@
 struct xfrm;
 
 struct xfrm_sa {
-	struct ike_addr src, dst;
+	uint64_t packets, bytes; /* as of the last dump or xfrm_sa_get() */
 	uint32_t spi; /* host order */
-	uint8_t proto;
 	uint32_t reqid, if_id, mark, mark_mask;
+	uint16_t encap_sport, encap_dport;
+	struct ike_addr src, dst;
+	uint8_t proto;
 	uint8_t mode; /* XFRM_MODE_* */
 	bool larval; /* no algorithms yet: being negotiated */
-	uint64_t packets, bytes; /* as of the last dump or xfrm_sa_get() */
 	uint8_t encap_type; /* UDP_ENCAP_*, 0 if none */
-	uint16_t encap_sport, encap_dport;
 };
 
 /* Why an SA left; UNSEEN: a dump lacked it, and no event had told. */
