@@ -18,6 +18,7 @@ static const struct limits stock = {
 	.in_passing_ms = 6000,
 	.in_progress_ms = 5000,
 	.quiet_ms = 3000,
+	.stand_down_ms = 2000,
 	.in_flight = 8,
 	.uncertain_in_flight = 2,
 	.uncertain_all = 30,

@@ -67,6 +67,7 @@ static void check_defaults(const char *name, const struct conf *c)
 	check_int(name, "limits.in_passing_ms", 6000, c->limits.in_passing_ms);
 	check_int(name, "limits.in_progress_ms", 5000, c->limits.in_progress_ms);
 	check_int(name, "limits.quiet_ms", 3000, c->limits.quiet_ms);
+	check_int(name, "limits.stand_down_ms", 2000, c->limits.stand_down_ms);
 	check_int(name, "limits.in_flight", 8, c->limits.in_flight);
 	check_int(name, "limits.uncertain_in_flight", 2, c->limits.uncertain_in_flight);
 	check_int(name, "limits.uncertain_all", 30, c->limits.uncertain_all);

@@ -122,11 +122,14 @@ static void test_gates_elsewhere(void)
 /* The thresholds come from the limits, not from the stock values. */
 static void test_limits(void)
 {
+#define LOST_TOO (e = daemon_lost, e.ike_sa = PRESENCE_THERE, e.child_down = true, e.desync = false)
 #define ENDED(ago) e.hist_end = END_REKEYED, e.hist_ended_at = NOW - (ago)
 	PASSES((l.in_passing_ms = 11, ENDED(10)), IN_PASSING, NONE, 1, W_ENDED);
 	PASSES((l.in_passing_ms = 10, ENDED(10)), LOST_IN_KERNEL, REKEY, 0, W_KERNEL);
 	PASSES((l.in_progress_ms = 11, e.task_since = NOW - 10), IN_PASSING, NONE, 300, W_EXCHANGE);
 	PASSES((l.in_progress_ms = 10, e.task_since = NOW - 10), PENDING, REPORT, 0, W_SILENT);
+	PASSES((l.stand_down_ms = 2000, LOST_TOO), OURS_GONE, INITIATE, 0, W_CHILD);
+	PASSES((l.stand_down_ms = 2001, LOST_TOO), OURS_GONE, NONE, 0, W_DOWN_FEW);
 	PASSES((l.quiet_ms = 9, e.last_drop = NOW - 10), IN_PASSING, NONE, 0, W_STOPPED);
 	PASSES((l.quiet_ms = 10, e.last_drop = NOW - 10), LOST_IN_KERNEL, REKEY, 0, W_KERNEL);
 	OPEN((l.give_up = 2, s.attempts = 1, s.gave_up_at = NOW));
@@ -253,6 +256,14 @@ static bool may_initiate(const struct evidence *e)
 	return e->initiate_unknown && e->seq_rising && e->spi_plausible && e->children_new;
 }
 
+/* Few packets come, since the peer lost its SAs, too, and has had time to be first. */
+static bool lost_at_both_ends(const struct evidence *e)
+{
+	return e->hist_known && e->ike_sa == PRESENCE_THERE && e->child_down && !e->child_up &&
+	       (e->hist_end == END_DAEMON_LOST || e->hist_end == END_MACHINE_DOWN) &&
+	       e->hist_addr_same && e->hist_port_same && NOW - e->first_drop >= 2000;
+}
+
 static bool may_interrupt(const struct evidence *e, const struct decide_state *s, enum action a)
 {
 	return (e->g1_refused || NOW - e->g1_since >= 165000) &&
@@ -311,7 +322,8 @@ static void test_never_without_reason(void)
 		if (certain)
 			may = may && s.in_flight < s.slots;
 		else
-			may = may && e.desync && s.uncertain_in_flight < 2 && !s.uncertain_spent &&
+			may = may && (e.desync || lost_at_both_ends(&e)) &&
+			      s.uncertain_in_flight < 2 && !s.uncertain_spent &&
 			      NOW - s.uncertain_at >= 60000 &&
 			      !(e.spoofed && NOW - e.first_drop < 10000);
 		n[d.action]++;

@@ -69,6 +69,16 @@ static void test_child_down(void)
 	INITIATED(e.in_step = true);
 	INITIATED(e.children_down = 2);
 	NOT(e.desync = false, NONE, W_DOWN_FEW);
+	/* Both ends were down: few packets come, and the other end has had its time. */
+	INITIATED((e.desync = false, e.hist_end = END_DAEMON_LOST));
+	INITIATED((e.desync = false, e.hist_end = END_MACHINE_DOWN));
+	INITIATED((e.desync = false, e.hist_end = END_MACHINE_DOWN, e.first_drop = LONG_AGO));
+	NOT((e.desync = false, e.hist_end = END_MACHINE_DOWN, e.first_drop = NOW - 1999), NONE,
+	    W_DOWN_FEW);
+	NOT((e.desync = false, e.hist_end = END_MACHINE_DOWN, e.hist_addr_same = false), NONE,
+	    W_DOWN_FEW);
+	NOT((e.desync = false, e.hist_end = END_MACHINE_DOWN, e.hist_port_same = false), NONE,
+	    W_DOWN_FEW);
 	NOT(e.child_down = false, REPORT, W_DOWN);
 	NOT((e.child_down = false, e.desync = false), REPORT, W_DOWN);
 	NOT((e.child_down = false, e.children_down = 1), REPORT, W_DOWN);

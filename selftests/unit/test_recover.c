@@ -555,6 +555,7 @@ int main(void)
 	d.ike = (struct ike *)&d;
 	conf.listing_gap_ms = 10;
 	conf.initiate_timeout_ms = 100;
+	conf.limits.stand_down_ms = 2000;
 	conf.limits.give_up = 3;
 	conf.limits.give_up_ms = 3600000;
 	conf.limits.backoff_min_ms = 10;

@@ -215,7 +215,7 @@ void recover_ike_up(struct invspid *d, const char *conn, const char *id, uint32_
 		if (!strcmp(a->peer, conn) || !strcmp(a->peer, key)) {
 			forget(a);
 			if (a->owed)
-				a->next_try = now_ms() + STAND_DOWN_MS;
+				a->next_try = now_ms() + d->conf->limits.stand_down_ms;
 		}
 }
 

@@ -81,6 +81,7 @@ const struct conf_key conf_keys[] = {
 	LIMIT_MS(in_passing_ms, 6000, SECOND, 10 * MINUTE),
 	LIMIT_MS(in_progress_ms, 5000, 500, 10 * MINUTE),
 	LIMIT_MS(quiet_ms, 3000, 500, MINUTE),
+	LIMIT_MS(stand_down_ms, 2000, 500, MINUTE),
 	LIMIT(in_flight, 8, 1, 64),
 	LIMIT(uncertain_in_flight, 2, 1, 64),
 	LIMIT(uncertain_all, 30, 1, 10000),

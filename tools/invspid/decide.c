@@ -31,6 +31,7 @@ enum fact {
 	/* the flow */
 	FACT_STOPPED, /* it does not grow any more */
 	FACT_DESYNC,
+	FACT_DOWN_DUE, /* that, or lost with the daemon, and the peer has had its time */
 	FACT_SEQ_RISING,
 	FACT_SPI_PLAUSIBLE,
 	/* the IKE daemon */
@@ -271,7 +272,7 @@ static const struct row rows[] = {
 	  ACTION_REPORT, LOOK_NOT,
 	  "an SA of ours that is gone; its child is up with another SPI: stale or forged" },
 	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_DOWN) | F(CONN_LOADED),
-	  F(CONN_DYNAMIC) | F(DESYNC), ACTION_NONE, LOOK_NOT,
+	  F(CONN_DYNAMIC) | F(DOWN_DUE), ACTION_NONE, LOOK_NOT,
 	  "its child should be up and is not; too few packets yet" },
 	{ GRADE_OURS_GONE, F(HIST_KNOWN) | F(IKE_SA_THERE) | F(CHILD_DOWN) | F(CONN_LOADED),
 	  F(CONN_DYNAMIC), ACTION_INITIATE, LOOK_NOT,
@@ -439,6 +440,10 @@ static uint64_t facts(const struct evidence *ev, const struct limits *lim, int64
 	f |= when(F(END_OPERATOR), ev->hist_end == END_OPERATOR);
 	f |= when(F(END_IN_ORDER), end & ENDS_IN_ORDER);
 	f |= when(F(END_DAEMON), end & ENDS_WITH_DAEMON);
+	/* A peer that has lost its SAs at the same time sends only what was under way. */
+	f |= when(F(DOWN_DUE),
+		  ev->desync || ((end & ENDS_WITH_DAEMON) && ev->hist_addr_same &&
+				 ev->hist_port_same && now - ev->first_drop >= lim->stand_down_ms));
 	f |= when(F(END_JUST_NOW), now - ev->hist_ended_at < lim->in_passing_ms);
 	f |= when(F(ADDR_SAME), ev->hist_addr_same);
 	f |= when(F(PORT_SAME), ev->hist_port_same);

@@ -180,6 +180,7 @@ struct limits {
 	int64_t in_passing_ms; /* 6000: after an end, late packets are normal */
 	int64_t in_progress_ms; /* 5000: then the peer counts as silent */
 	int64_t quiet_ms; /* 3000: a flow that stopped growing */
+	int64_t stand_down_ms; /* 2000: for the peer's own exchange */
 	unsigned int in_flight; /* 8: exchanges for certain grades at once */
 	unsigned int uncertain_in_flight; /* 2: and for uncertain ones */
 	unsigned int uncertain_all; /* 30 attempts a minute on uncertain evidence */

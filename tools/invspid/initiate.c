@@ -225,8 +225,8 @@ static void stand_down(struct recovery *r, const char *why)
 
 	log_info("standing down on %s: %s", r->conn, why);
 	if (a)
-		a->next_try = now_ms() + STAND_DOWN_MS;
-	look_soon(r->d, STAND_DOWN_MS);
+		a->next_try = now_ms() + r->d->conf->limits.stand_down_ms;
+	look_soon(r->d, r->d->conf->limits.stand_down_ms);
 	recovery_end(r);
 }
 

@@ -5,8 +5,6 @@
 
 #include "daemon.h"
 
-#define STAND_DOWN_MS 2000 /* for the peer's own exchange */
-
 /**
  * struct recovery - one action under way
  * @flow: the flow that caused it
