@@ -63,8 +63,14 @@ config_mobike()
 
 keep_secondary()
 {
+	local n
+
 	on "$A" sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/promote_secondaries'
 	must ip -n "$A" route replace default via 192.0.2.2 dev eth0 onlink
+	# charon would take the first path that answers, and that may be this one
+	for n in A B; do
+		must ip -6 -n "${LAB_NS[$n]}" address flush dev eth0 scope global
+	done
 }
 
 # A's ESP is not in the kernel.
@@ -388,6 +394,7 @@ config_mgre_dynamic()
 	LAB_CONN_A='remote_addrs = %any'
 	LAB_CONN_B='local_addrs = 192.0.2.2'
 	LAB_CHILD_A="updown = $LAB_HERE/register"
+	LAB_HELPER_A='dynamic = yes'
 	LAB_INITIATOR=B
 }
 

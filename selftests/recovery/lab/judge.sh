@@ -20,17 +20,18 @@ distribution()
 }
 
 # in_time - whether the last distribution reaches the goal, 1 s as a rule and 2 s at
-# worst. The machine under all of this is emulated and may be busy with other
+# worst, both $verdict_ms more where that has to be waited for. The machine under all of this is emulated and may be busy with other
 # things, so it is told, and only three times the goal is a failure (SLACK=1: the
 # goal itself).
 in_time()
 {
 	local slack=${SLACK:-3} reached="is reached"
+	local median=$((1000 + ${verdict_ms:-0})) p95=$((2000 + ${verdict_ms:-0}))
 
-	[ "${dist_median:-0}" -le 1000 ] && [ "${dist_p95:-0}" -le 2000 ] || reached="is NOT reached"
-	note "the goal of 1000 ms (median) and 2000 ms (95th percentile) $reached"
-	expect_num "median, ms" "${dist_median:-none}" -le $((1000 * slack))
-	expect_num "95th percentile, ms" "${dist_p95:-none}" -le $((2000 * slack))
+	[ "${dist_median:-0}" -le $median ] && [ "${dist_p95:-0}" -le $p95 ] || reached="is NOT reached"
+	note "the goal of $median ms (median) and $p95 ms (95th percentile) $reached"
+	expect_num "median, ms" "${dist_median:-none}" -le $((median * slack))
+	expect_num "95th percentile, ms" "${dist_p95:-none}" -le $((p95 * slack))
 }
 
 # ms FROM-US TO-US - prints the difference

@@ -187,7 +187,7 @@ heal_row()
 	local name=$1 config=$2 fault=$3 want=$4 what=$5 trial times=() rungs=() ike_requests=0
 	local hurt healed state got
 
-	windows=() sibling_loss=0
+	windows=() sibling_loss=0 verdict_ms=0
 	use_lab "$config" "${6-A}" || return
 	state=${LAB_STATE:-1 $LAB_CHILDREN}
 	for ((trial = 1; trial <= TRIALS; trial++)); do
