@@ -466,6 +466,33 @@ static void uncertain(void)
 	ktap_int("uncertain: no second one within a minute", 1, was.initiated);
 }
 
+/* The operator says that the peer may be tried, now. */
+static void retried(void)
+{
+	struct attempt *a;
+	int i;
+
+	begin(GRADE_OURS_GONE);
+	does.late = 99;
+	run(40);
+	ktap_ok(attempt_uncertain_at(&d, "gw") > 0, "uncertain: the peer was tried a moment ago");
+	ktap_int("retry: one had failed", 1, (int)recover_retry(&d, "gw"));
+	ktap_ok(attempt_uncertain_at(&d, "gw") == LONG_AGO, "retry: it may be tried at once");
+	for (i = 0; i < 3; i++) {
+		a = attempt_get(&d, "gw", "", GRADE_OURS_GONE);
+		a->brought_up = true;
+		recover_ike_down(&d, "gw", "b.example");
+		if (i == 1)
+			recover_retry(&d, NULL);
+	}
+	ktap_ok(a->gave_up_at == LONG_AGO, "retry: IKE_SAs that were removed before do not count");
+	for (i = 0; i < 2; i++) {
+		a->brought_up = true;
+		recover_ike_down(&d, "gw", "b.example");
+	}
+	ktap_ok(a->gave_up_at != LONG_AGO, "three removed after it do");
+}
+
 static void nobody_wants_it(void)
 {
 	begin(GRADE_LOST_WITH_DAEMON);
@@ -571,6 +598,7 @@ int main(void)
 	silent();
 	given_up();
 	uncertain();
+	retried();
 	nobody_wants_it();
 	just_gone();
 	not_allowed();

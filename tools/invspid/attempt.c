@@ -111,6 +111,9 @@ static void forget(struct attempt *a)
 /**
  * recover_retry() - forget failures of a connection, or of all if @conn is NULL
  *
+ * Removed IKE_SAs, too, and that uncertain evidence has led to an attempt a moment ago:
+ * an operator has looked.
+ *
  * Return: how many there were.
  */
 unsigned int recover_retry(struct invspid *d, const char *conn)
@@ -123,6 +126,8 @@ unsigned int recover_retry(struct invspid *d, const char *conn)
 			continue;
 		n += a->attempts || a->gave_up_at != LONG_AGO;
 		forget(a);
+		a->removed = 0;
+		a->begun_at = LONG_AGO;
 	}
 	look_soon(d, 0);
 	return n;
