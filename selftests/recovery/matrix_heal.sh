@@ -23,6 +23,5 @@ add_row heal_row reboot static reboot G2 "gateway rebooted"
 add_row heal_row both_reboot trap_both both_reboot 'G2|self' "on demand, both gateways rebooted, a helper on each" "A B"
 add_row heal_row responder_reboot any reboot D "responder-only gateway (%any) rebooted"
 add_row heal_row responder_nat_reboot nat reboot D "responder-only gateway rebooted, peer behind NAT"
-group=3
 add_row heal_row delete_lost impatient delete_lost G2 "DELETE lost until the daemon gave up"
 matrix_main
