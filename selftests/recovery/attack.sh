@@ -11,13 +11,14 @@
 # STATE=flood: a million packets of each pattern, as fast as they go; packets are lost
 # then, for the machine is busy. PATTERNS: only these.
 cd "$(dirname "$0")" || exit 1
+# before the lab, which has a default of its own
+WATCH=${WATCH:-60}
 . lab/lab.sh
 . lab/judge.sh
 . lab/configs.sh
 . lab/matrix.sh
 
 STATE=${STATE:-busy}
-WATCH=${WATCH:-60}
 FLOOD=${FLOOD:-1000000}
 PEERS=1000		# that are configured besides
 AFTER=30		# the attack goes on beside the real desync, for so long at most
@@ -401,7 +402,7 @@ wire_end()
 cases=()
 for p in ${PATTERNS:-random fixed hundred drain replay sibling half_open natt sprayed}; do
 	eval "case_$p() { attack_case $p; }"
-	cases+=("$STATE: $p" "case_$p")
+	cases+=("$STATE: $p, $([ "$STATE" = flood ] && echo "$FLOOD packets" || echo "$WATCH s")" "case_$p")
 done
 lab_modules
 ktap_main "${cases[@]}"
