@@ -409,6 +409,7 @@ int invspid_open(struct invspid *d)
 
 	d->started = now_ms();
 	d->log_at = d->started;
+	d->log_tokens = TELL_BURST;
 	d->slots = d->conf->limits.in_flight;
 	d->uncertain_at = d->started;
 	d->uncertain_tokens = d->conf->limits.uncertain_all;

@@ -38,6 +38,7 @@
 #define NAME_LEN 128
 #define PEER_SEPARATOR "\n"
 #define PEER_LEN (NAME_LEN + 18) /* see peer_key() */
+#define TELL_BURST 40 /* log lines about decisions at once */
 #define MANY_SAS 1000 /* their listings take megabytes */
 #define STRANGE 1024 /* places for counts by source */
 #define NAMED 1024 /* SPIs from the IKE daemon's events that are remembered */

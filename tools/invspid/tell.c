@@ -6,8 +6,7 @@
 #include "daemon.h"
 #include "log.h"
 
-#define TELL_BURST 40 /* log lines about decisions at once, then 10 a second */
-#define TELL_RATE 10.0
+#define TELL_RATE 10.0 /* log lines about decisions a second, after TELL_BURST */
 
 static bool tell_allowed(struct invspid *d, int64_t now)
 {
