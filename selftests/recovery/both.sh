@@ -76,7 +76,8 @@ power_off()
 }
 
 # Both at once: nobody has an SA to send with, so that there is nothing to see
-# until one of them has come up. A trap makes them send.
+# until one of them has come up. A trap makes them send. See config_trap_both for
+# why B's first message is not sent again at once.
 reboots()
 {
 	local i n
@@ -88,12 +89,9 @@ reboots()
 		power_off B
 		stamp
 		fault_us=$now_us
-		for n in A B; do
+		for n in B A; do
 			helper_start $n
-			charon_spawn $n
-		done
-		for n in A B; do
-			charon_wait $n
+			charon_start $n
 			charon_load $n
 		done
 		healed_both "reboot $i" "$loaded_us" || return
@@ -105,7 +103,7 @@ lab_start()
 {
 	local n
 
-	LAB_CHILD=$1
+	LAB_CHILD=$1 LAB_CHARON='retransmit_timeout = 30'
 	lab_again
 	for n in A B; do
 		helper_start $n
