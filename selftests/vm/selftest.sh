@@ -132,7 +132,8 @@ t_leftover_process()
 	vm -- sh -c 'setsid sleep 500 & setsid sh -c "trap \"\" TERM HUP; sleep 500" & echo done'
 	expect status 0 "$status"
 	expect output "done" "$(cat "$tmp/out")"
-	[ "$took" -lt 60 ] || why+="took $took s"$'\n'
+	# far less than the sleeps, and far more than a busy machine takes
+	[ "$took" -lt 240 ] || why+="took $took s"$'\n'
 }
 
 t_share()
