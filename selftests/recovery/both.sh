@@ -76,8 +76,8 @@ power_off()
 }
 
 # Both at once: nobody has an SA to send with, so that there is nothing to see
-# until one of them has come up. A trap makes them send. See config_trap_both for
-# why B's first message is not sent again at once.
+# until one of them has come up. A's trap makes it send; why B has none is said at
+# break_both_reboot().
 reboots()
 {
 	local i n
@@ -103,7 +103,7 @@ lab_start()
 {
 	local n
 
-	LAB_CHILD=$1 LAB_CHARON='retransmit_timeout = 30'
+	LAB_CHILD_A=$1
 	lab_again
 	for n in A B; do
 		helper_start $n

@@ -20,7 +20,7 @@ static daemon
 static reboot
 impatient delete_lost
 static both_flush
-trap_both both_reboot
+trap_a both_reboot
 any reboot
 nat reboot
 nat_peers net_inbound"

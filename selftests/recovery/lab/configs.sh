@@ -213,16 +213,6 @@ config_unique_never()	{ LAB_CONN='unique = never'; }
 # Who brings a child up by itself, and again.
 config_trap_a()		{ LAB_CHILD_A='start_action = trap'; }
 config_trap_b()		{ LAB_CHILD_B='start_action = trap'; }
-# Both may do it at the same time, and then a child is there twice.
-# What the first to come up has sent in vain must not be sent again while the other's
-# own exchange is under way: of such a collision charon keeps both IKE_SAs, and no
-# helper has a part in it.
-config_trap_both()
-{
-	LAB_CHARON='retransmit_timeout = 30'
-	LAB_CHILD='start_action = trap'
-	LAB_STATE='1( net)+( net2)+'
-}
 config_close_a()	{ LAB_CHILD_A='close_action = start'; }
 config_close_b()	{ LAB_CHILD_B='close_action = start'; }
 

@@ -132,7 +132,8 @@ break_reboot()
 	fault_reboot 0.5
 }
 
-# Both without power for the same time.
+# Both without power for the same time. If both had traps, charon itself might begin an
+# IKE_SA on each side at the same time, and of such a collision it keeps both.
 break_both_reboot()
 {
 	local n
