@@ -20,7 +20,7 @@ add_row heal_row responder_nat nat inbound G1 "responder-only gateway, peer behi
 group=2
 add_row heal_row daemon static daemon G2 "IKE daemon killed and restarted, SAs gone"
 add_row heal_row reboot static reboot G2 "gateway rebooted"
-add_row heal_row both_reboot trap_a both_reboot 'G2|self' "on demand, both gateways rebooted, a helper on each" "A B"
+add_row heal_row both_reboot trap_a both_reboot 'G2|self|G2,self' "on demand, both gateways rebooted, a helper on each" "A B"
 add_row heal_row responder_reboot any reboot D "responder-only gateway (%any) rebooted"
 add_row heal_row responder_nat_reboot nat reboot D "responder-only gateway rebooted, peer behind NAT"
 add_row heal_row delete_lost impatient delete_lost G2 "DELETE lost until the daemon gave up"
