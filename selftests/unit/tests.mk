@@ -57,3 +57,7 @@ LIBS_test_history_show := sqlite3
 OBJS_test_recover := $(DECIDE) $(addprefix invspid/,attempt.o initiate.o listing_kept.o recover.o \
 	resume.o) $(LISTING)
 LIBS_test_recover := libuv
+
+OBJS_test_redact := invspid/redact.o
+OBJS_test_rings := invspid/rings.o invspid/redact.o
+LIBS_test_rings := libuv
