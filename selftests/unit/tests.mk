@@ -61,3 +61,5 @@ LIBS_test_recover := libuv
 OBJS_test_redact := invspid/redact.o
 OBJS_test_rings := invspid/rings.o invspid/redact.o
 LIBS_test_rings := libuv
+OBJS_test_child := invspid/child.o
+LIBS_test_child := libuv

@@ -22,7 +22,7 @@ struct child {
 	struct child_result result;
 	char *output, *buf;
 	size_t room, max_output;
-	bool ended, eof, told;
+	bool started, ended, eof, told;
 	int handles; /* that are not closed yet */
 };
 
@@ -37,24 +37,14 @@ static void on_closed(uv_handle_t *handle)
 	free(c);
 }
 
-static void close_all(struct child *c)
-{
-	uv_handle_t *handles[] = { (uv_handle_t *)&c->process, (uv_handle_t *)&c->pipe,
-				   (uv_handle_t *)&c->timer };
-	size_t i;
-
-	for (i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
-		if (handles[i]->data && !uv_is_closing(handles[i]))
-			uv_close(handles[i], on_closed);
-}
-
 /* The session's leader is the program itself. */
 static void kill_all(struct child *c)
 {
-	if (c->process.pid > 0)
+	if (c->started)
 		kill(-c->process.pid, SIGKILL);
 }
 
+/* One that has not ended is waited for, so that no zombie is left. */
 static void tell(struct child *c)
 {
 	child_cb cb = c->cb;
@@ -63,7 +53,10 @@ static void tell(struct child *c)
 		return;
 	c->told = true;
 	c->result.output = c->output ? c->output : "";
-	close_all(c);
+	uv_close((uv_handle_t *)&c->pipe, on_closed);
+	uv_close((uv_handle_t *)&c->timer, on_closed);
+	if (c->ended && c->process.data)
+		uv_close((uv_handle_t *)&c->process, on_closed);
 	if (cb)
 		cb(c->arg, &c->result);
 }
@@ -83,13 +76,15 @@ static void on_timer(uv_timer_t *timer)
 	uv_timer_start(timer, on_timer, DRAIN_MS, 0);
 }
 
-static void on_exit(uv_process_t *process, int64_t status, int signal)
+static void on_ended(uv_process_t *process, int64_t status, int signal)
 {
 	struct child *c = process->data;
 
 	c->ended = true;
-	if (c->told)
+	if (c->told) {
+		uv_close((uv_handle_t *)process, on_closed);
 		return;
+	}
 	kill_all(c);
 	if (c->result.end != CHILD_TIMED_OUT) {
 		c->result.end = signal ? CHILD_KILLED : CHILD_EXITED;
@@ -156,7 +151,7 @@ static int spawn(struct child *c, const struct child_options *opt, int fd)
 		{ .flags = UV_INHERIT_FD, .data.fd = fd },
 	};
 	uv_process_options_t o = {
-		.exit_cb = on_exit,
+		.exit_cb = on_ended,
 		.file = opt->argv[0],
 		.args = (char **)(uintptr_t)opt->argv,
 		.env = (char **)(uintptr_t)opt->env,
@@ -212,15 +207,16 @@ struct child *child_run(uv_loop_t *loop, const struct child_options *opt, child_
 		c->process.data = c;
 		c->handles++;
 		err = spawn(c, opt, fd);
+		c->started = !err;
 		close(fd);
 	}
-	if (!err)
-		err = uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
 	if (err) {
 		c->ended = true;
 		c->result.end = CHILD_FAILED;
 		c->result.status = err;
-		kill_all(c);
+	} else {
+		/* Reading from a pipe that is open cannot fail to start. */
+		uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read);
 	}
 	uv_timer_start(&c->timer, on_timer, err ? 0 : opt->timeout_ms, 0);
 	return c;
