@@ -63,3 +63,7 @@ OBJS_test_rings := invspid/rings.o invspid/redact.o
 LIBS_test_rings := libuv
 OBJS_test_child := invspid/child.o
 LIBS_test_child := libuv
+OBJS_test_quota := invspid/quota.o
+LIBS_test_quota := libuv
+OBJS_test_whom := invspid/whom.o
+LIBS_test_whom := libuv
