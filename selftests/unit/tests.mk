@@ -67,3 +67,5 @@ OBJS_test_quota := invspid/quota.o
 LIBS_test_quota := libuv
 OBJS_test_whom := invspid/whom.o
 LIBS_test_whom := libuv
+OBJS_test_bundle := $(addprefix invspid/,bundle.o bundle_text.o quota.o redact.o rings.o)
+LIBS_test_bundle := libuv
