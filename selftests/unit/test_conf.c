@@ -11,6 +11,8 @@
 
 #include "ktap.h"
 #include "conf.h"
+#include "happen.h"
+#include "whom.h"
 
 #define CASES "conf"
 #define SAMPLE "../../tools/etc/invspid.conf"
@@ -85,6 +87,21 @@ static void check_defaults(const char *name, const struct conf *c)
 	check_int(name, "limits.give_up_ms", 3600000, c->limits.give_up_ms);
 	check_int(name, "limits.backoff_min_ms", 2000, c->limits.backoff_min_ms);
 	check_int(name, "limits.backoff_max_ms", 600000, c->limits.backoff_max_ms);
+	ktap_str("record", "all", whom_text(c->record));
+	ktap_str("verbose", "none", whom_text(c->verbose));
+	check_int(name, "record_after_ms", 18000, c->record_after_ms);
+	check_int(name, "record_memory_kib", 4096, c->record_memory_kib);
+	check_int(name, "record_per_hour", 6, c->record_per_hour);
+	check_int(name, "record_per_peer", 2, c->record_per_peer);
+	check_int(name, "record_bundles", 32, c->record_bundles);
+	check_int(name, "record_mib", 64, c->record_mib);
+	check_int(name, "capture_defaults", 1, c->capture_defaults);
+	check_int(name, "capture_timeout_ms", 5000, c->capture_timeout_ms);
+	check_int(name, "capture_kib", 1024, c->capture_kib);
+	check_int(name, "hook_timeout_ms", 10000, c->hook_timeout_ms);
+	check_int(name, "hooks_at_once", 4, c->hooks_at_once);
+	check_int(name, "ncapture", 0, c->ncapture);
+	check_int(name, "nhook", 0, c->nhook);
 	check_int(name, "nconn", 0, c->nconn);
 	ktap_str("vici", NULL, c->vici);
 	ktap_str("control", "/run/invspid.sock", c->control);
@@ -222,6 +239,39 @@ static void test_copy(void)
 	conf_copy(c, "other", &n);
 	ktap_int("none of other", 0, (long long)n);
 	ktap_ok(!conf_copy(c, "nobody", &n) && !n, "none of a connection not named");
+	conf_free(c);
+}
+
+static void test_programs(void)
+{
+	char *err;
+	struct conf *c =
+		load("record = \"all !gw\"\nverbose = gw\n"
+		     "capture \"routes-6\" {\n\tcommand = \"  ip\t-6  route $(x) 'a b'\"\n}\n"
+		     "hook \"a\" {\n\tcommand = /bin/true\n\tevents = \"desync gave_up\"\n"
+		     "\tfor = 192.0.2.0/24\n}\n"
+		     "hook \"b\" {\n\tcommand = true\n\tevents = recorded\n}\n",
+		     &err);
+
+	if (!ktap_ok(c, "programs: taken%s%s", err ? ": " : "", err ? err : ""))
+		return;
+	ktap_str("record", "all !gw", whom_text(c->record));
+	ktap_ok(whom_has(c->verbose, "gw", NULL), "verbose");
+	if (ktap_int("captures", 1, (long long)c->ncapture)) {
+		ktap_str("name", "routes-6", c->capture[0].name);
+		ktap_str("words", "ip", c->capture[0].argv[0]);
+		ktap_str("words", "-6", c->capture[0].argv[1]);
+		ktap_str("words", "$(x)", c->capture[0].argv[3]);
+		ktap_str("no quotes", "'a", c->capture[0].argv[4]);
+		ktap_str("the end", NULL, c->capture[0].argv[6]);
+	}
+	if (ktap_int("hooks", 2, (long long)c->nhook)) {
+		ktap_str("command", "/bin/true", c->hook[0].command);
+		ktap_int("events", 1 << HAPPEN_DESYNC | 1 << HAPPEN_GAVE_UP, c->hook[0].events);
+		ktap_str("for", "192.0.2.0/24", whom_text(c->hook[0].whom));
+		ktap_int("events", 1 << HAPPEN_RECORDED, c->hook[1].events);
+		ktap_str("for all", "all", whom_text(c->hook[1].whom));
+	}
 	conf_free(c);
 }
 
@@ -372,6 +422,7 @@ int main(void)
 	test_values();
 	test_own();
 	test_copy();
+	test_programs();
 	test_cases();
 	test_files();
 	test_noise();

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What single tests need beside libinvspi.a; see Makefile.
 
-OBJS_test_conf := invspid/conf.o invspid/conf_copy.o invspid/conf_file.o invspid/conf_keys.o
-LIBS_test_conf := libconfuse
+CONF := $(addprefix invspid/,conf.o conf_copy.o conf_file.o conf_keys.o conf_program.o happen_names.o whom.o)
+OBJS_test_conf := $(CONF)
+LIBS_test_conf := libconfuse libuv
 
 DECIDE := invspid/decide.o invspid/decide_names.o invspid/verify.o
 OBJS_test_decide := $(DECIDE)
@@ -49,7 +50,7 @@ LIBS_test_xfrm_mirror := libuv
 OBJS_test_listing := $(LISTING)
 LIBS_test_listing := libuv
 
-OBJS_test_settings := invspid/conf.o invspid/conf_copy.o invspid/conf_file.o invspid/conf_keys.o invspid/settings.o invspid/mode.o invspid/decide_names.o
+OBJS_test_settings := $(CONF) invspid/settings.o invspid/mode.o invspid/decide_names.o
 LIBS_test_settings := jansson libconfuse libuv
 OBJS_test_history_show := $(HISTORY)
 LIBS_test_history_show := sqlite3

@@ -32,6 +32,17 @@ static struct {
 
 /* ---- names that were perhaps meant ---- */
 
+enum section { IN_FILE, IN_CONNECTION, IN_COPY, IN_PROGRAM };
+
+static enum section section_of(const cfg_t *cfg)
+{
+	if (!strcmp(cfg->name, "copy") || !strcmp(cfg->name, "child"))
+		return IN_COPY;
+	if (!strcmp(cfg->name, "capture") || !strcmp(cfg->name, "hook"))
+		return IN_PROGRAM;
+	return cfg->title ? IN_CONNECTION : IN_FILE;
+}
+
 static size_t distance(const char *a, const char *b)
 {
 	size_t row[64], la = strlen(a), lb = strlen(b), i, k, diag, up;
@@ -56,31 +67,37 @@ static size_t distance(const char *a, const char *b)
 	return row[lb];
 }
 
-static const char *nearest(const char *name, bool in_connection)
+/* What @name is perhaps meant to be; keeps the nearest one of several calls. */
+static void compare(const char *name, const char *with, const char **best, size_t *distance_best)
 {
-	const char *best = in_connection ? conf_own_names[0] : "connection";
-	size_t d, best_d = distance(name, best), i;
+	size_t d = distance(name, with);
 
-	for (i = 1; in_connection && i < OWN_KEYS; i++) {
-		d = distance(name, conf_own_names[i]);
-		if (d < best_d) {
-			best_d = d;
-			best = conf_own_names[i];
-		}
-	}
+	/* quiet = 3s: the unit is part of the name */
+	if (!strncmp(with, name, strlen(name)) && !strcmp(with + strlen(name), "_ms"))
+		d = 0;
+	if (d >= *distance_best)
+		return;
+	*distance_best = d;
+	*best = with;
+}
 
-	for (i = 0; !in_connection && conf_keys[i].name; i++) {
-		d = distance(name, conf_keys[i].name);
-		/* quiet = 3s: the unit is part of the name */
-		if (!strncmp(conf_keys[i].name, name, strlen(name)) &&
-		    !strcmp(conf_keys[i].name + strlen(name), "_ms"))
-			d = 0;
-		if (d < best_d) {
-			best_d = d;
-			best = conf_keys[i].name;
-		}
+static const char *nearest(const char *name, enum section in)
+{
+	const char *best = NULL;
+	size_t d = 2 + strlen(name) / 3, i;
+
+	for (i = 0; in == IN_CONNECTION && i < OWN_KEYS; i++)
+		compare(name, conf_own_names[i], &best, &d);
+	for (i = 0; in == IN_PROGRAM && conf_program_keys[i]; i++)
+		compare(name, conf_program_keys[i], &best, &d);
+	if (in == IN_FILE) {
+		compare(name, "connection", &best, &d);
+		compare(name, "capture", &best, &d);
+		compare(name, "hook", &best, &d);
 	}
-	return best_d <= 1 + strlen(name) / 3 ? best : NULL;
+	for (i = 0; in == IN_FILE && conf_keys[i].name; i++)
+		compare(name, conf_keys[i].name, &best, &d);
+	return best;
 }
 
 /* ---- errors ---- */
@@ -93,8 +110,13 @@ static bool is_unknown_key(const char *msg, char name[64])
 
 static void on_error(cfg_t *cfg, const char *format, va_list ap)
 {
-	bool in_copy = !strcmp(cfg->name, "copy") || !strcmp(cfg->name, "child");
-	bool in_connection = cfg->title && !in_copy;
+	static const char *const where[] = {
+		[IN_FILE] = "",
+		[IN_CONNECTION] = " in a connection",
+		[IN_COPY] = " in a copy",
+		[IN_PROGRAM] = " in a ",
+	};
+	enum section in = section_of(cfg);
 	const char *near;
 	char msg[640], name[64];
 
@@ -102,19 +124,16 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
 		return;
 	vsnprintf(msg, sizeof(msg), format, ap);
 	if (is_unknown_key(msg, name)) {
-		near = in_copy ? NULL : nearest(name, in_connection);
-		cur.err =
-			conf_error("%s:%d: unknown key \"%s\"%s%s%s%s%s", cur.path, cfg->line, name,
-				   in_copy	   ? " in a copy"
-				   : in_connection ? " in a connection"
-						   : "",
-				   near ? ": did you mean \"" : "", near ? near : "",
-				   near ? "\"?" : "",
-				   near ? "" : ": invspid.conf(5) lists all keys");
+		near = nearest(name, in);
+		cur.err = conf_error("%s:%d: unknown key \"%s\"%s%s%s%s%s%s", cur.path, cfg->line,
+				     name, where[in], in == IN_PROGRAM ? cfg->name : "",
+				     near ? ": did you mean \"" : "", near ? near : "",
+				     near ? "\"?" : "",
+				     near ? "" : ": invspid.conf(5) lists all keys");
 		return;
 	}
 	/* refuse(), and those of copies */
-	if ((format[0] == '%' && format[1] == 's' && !format[2]) || in_copy) {
+	if ((format[0] == '%' && format[1] == 's' && !format[2]) || in == IN_COPY) {
 		cur.err = conf_error("%s:%d: %s", cur.path, cfg->line, msg);
 		return;
 	}
@@ -170,6 +189,7 @@ static int take_value(struct conf *c, const struct conf_key *key, const char *va
 		      struct invspi_err *err)
 {
 	void *member = conf_member(c, key);
+	struct whom *whom;
 	uint64_t n;
 	int ret;
 
@@ -187,6 +207,13 @@ static int take_value(struct conf *c, const struct conf_key *key, const char *va
 		if (!ret)
 			*(int64_t *)member = (int64_t)n;
 		return ret;
+	case CONF_WHOM:
+		whom = whom_parse(value, key->name, err);
+		if (!whom)
+			return -EINVAL;
+		whom_free(*(struct whom **)member);
+		*(struct whom **)member = whom;
+		return 0;
 	case CONF_COUNT:
 		ret = parse_number(value, key->name, key->min, key->max, &n, err);
 		if (!ret)
@@ -301,7 +328,7 @@ static int check_whole(const struct conf *c)
 static int parse_text(struct conf *c, const char *buf)
 {
 	cfg_opt_t conn_opts[OWN_KEYS + 2], copy = CFG_SEC("copy", conf_copy_opts(), CFGF_NONE);
-	cfg_opt_t opts[KEYS_MAX + 2], conn = CFG_SEC("connection", conn_opts,
+	cfg_opt_t opts[KEYS_MAX + 4], conn = CFG_SEC("connection", conn_opts,
 						     CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	cfg_opt_t key = CFG_STR(NULL, NULL, CFGF_NONE), end = CFG_END();
 	char own[64];
@@ -320,7 +347,8 @@ static int parse_text(struct conf *c, const char *buf)
 		opts[i].name = conf_keys[i].name;
 	}
 	opts[i++] = conn;
-	opts[i] = end;
+	conf_program_opts(&opts[i]);
+	opts[i + 2] = end;
 	cfg = cfg_init(opts, CFGF_NONE);
 	if (!cfg)
 		return -ENOMEM;
@@ -337,6 +365,8 @@ static int parse_text(struct conf *c, const char *buf)
 	if (!ret)
 		ret = take_connections(c, cfg);
 	if (!ret)
+		ret = conf_program_take(c, cfg);
+	if (!ret)
 		ret = check_whole(c);
 	cfg_free(cfg);
 	return ret;
@@ -345,6 +375,7 @@ static int parse_text(struct conf *c, const char *buf)
 static int set_defaults(struct conf *c)
 {
 	const struct conf_key *key;
+	struct whom **whom;
 	char **path;
 
 	for (key = conf_keys; key->name; key++) {
@@ -354,6 +385,12 @@ static int set_defaults(struct conf *c)
 			path = conf_member(c, key);
 			*path = key->text ? strdup(key->text) : NULL;
 			if (key->text && !*path)
+				return -ENOMEM;
+			break;
+		case CONF_WHOM:
+			whom = conf_member(c, key);
+			*whom = whom_parse(key->text, key->name, NULL);
+			if (!*whom)
 				return -ENOMEM;
 			break;
 		case CONF_WORD:
@@ -404,6 +441,9 @@ void conf_free(struct conf *c)
 		conf_copy_free(&c->conn[i]);
 	}
 	free(c->conn);
+	conf_program_free(c);
+	whom_free(c->record);
+	whom_free(c->verbose);
 	free(c->vici);
 	free(c->control);
 	free(c->state);

@@ -9,6 +9,7 @@
 
 #include "decide.h"
 #include "ike.h"
+#include "whom.h"
 
 /* Keys that a connection can have of its own; their global values are in struct conf. */
 enum conf_own {
@@ -26,6 +27,18 @@ struct conf_conn {
 	int value[OWN_KEYS];
 	struct ike_setting *copy; /* of copy { } */
 	size_t ncopy;
+};
+
+/**
+ * struct conf_program - capture "NAME" { ... } or hook "NAME" { ... }
+ * @argv: @command cut into words, ends with NULL
+ * @whom: which peers a hook is for
+ * @events: of a hook: a bit for each enum happening
+ */
+struct conf_program {
+	char *name, *command, **argv;
+	struct whom *whom;
+	unsigned int events;
 };
 
 /* Keys of the file are named as the members; see conf_keys[] for bounds. */
@@ -48,6 +61,18 @@ struct conf {
 	int64_t dynamic_psk_max_age_ms; /* 600000 */
 	unsigned int history_days; /* 30 */
 	unsigned int history_mib; /* 64 */
+	struct whom *record, *verbose;
+	int64_t record_after_ms; /* 18000 */
+	unsigned int record_memory_kib; /* 4096 */
+	unsigned int record_per_hour, record_per_peer; /* 6, 2 */
+	unsigned int record_bundles, record_mib; /* 32, 64 */
+	int capture_defaults; /* 0 or 1 */
+	int64_t capture_timeout_ms; /* 5000 */
+	unsigned int capture_kib; /* 1024 */
+	int64_t hook_timeout_ms; /* 10000 */
+	unsigned int hooks_at_once; /* 4 */
+	struct conf_program *capture, *hook;
+	size_t ncapture, nhook;
 	struct conf_conn *conn;
 	size_t nconn;
 };
@@ -72,7 +97,7 @@ int conf_own(const struct conf *c, const char *conn, enum conf_own key);
 /* What a copy of this connection shall have; NULL if nothing is said of it. */
 const struct ike_setting *conf_copy(const struct conf *c, const char *conn, size_t *n);
 
-enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT };
+enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT, CONF_WHOM };
 
 /**
  * struct conf_key - a global key
@@ -80,7 +105,7 @@ enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT };
  * @min: smallest value of a number (ms or count)
  * @max: largest
  * @value: default of a number; of a word, its index
- * @text: default of a path; NULL if none
+ * @text: default of a path or of peers; NULL if none
  * @words: what there is to choose from, NULL at the end
  * @base: number of the first of them
  */

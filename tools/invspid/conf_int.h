@@ -22,6 +22,12 @@ cfg_opt_t *conf_copy_opts(void);
 int conf_copy_take(struct conf_conn *conn, cfg_t *sec);
 void conf_copy_free(struct conf_conn *conn);
 
+/* conf_program.c: capture { ... } and hook { ... }; two options */
+extern const char *const conf_program_keys[]; /* ends with NULL */
+void conf_program_opts(cfg_opt_t *opts);
+int conf_program_take(struct conf *c, cfg_t *cfg);
+void conf_program_free(struct conf *c);
+
 void *conf_member(const struct conf *c, const struct conf_key *key);
 
 #endif

@@ -93,6 +93,19 @@ const struct conf_key conf_keys[] = {
 	LIMIT_MS(give_up_ms, HOUR, MINUTE, 7 * DAY),
 	LIMIT_MS(backoff_min_ms, 2000, 500, HOUR),
 	LIMIT_MS(backoff_max_ms, 10 * MINUTE, 500, DAY),
+	TEXT(record, CONF_WHOM, "all"),
+	TEXT(verbose, CONF_WHOM, "none"),
+	MS(record_after_ms, 18 * SECOND, 0, 10 * MINUTE),
+	COUNT(record_memory_kib, 4096, 64, 1 << 20),
+	COUNT(record_per_hour, 6, 1, 32),
+	COUNT(record_per_peer, 2, 1, 32),
+	COUNT(record_bundles, 32, 1, 1000),
+	COUNT(record_mib, 64, 1, 1 << 16),
+	WORD(capture_defaults, no_yes, 0, 1),
+	MS(capture_timeout_ms, 5 * SECOND, 100, MINUTE),
+	COUNT(capture_kib, 1024, 1, 1 << 14),
+	MS(hook_timeout_ms, 10 * SECOND, 100, 10 * MINUTE),
+	COUNT(hooks_at_once, 4, 1, 32),
 	{ 0 }
 };
 
@@ -126,6 +139,8 @@ const char *conf_text(const struct conf *c, const struct conf_key *key, char buf
 	case CONF_COUNT:
 		snprintf(buf, 32, "%u", *(const unsigned int *)member);
 		return buf;
+	case CONF_WHOM:
+		return whom_text(*(struct whom *const *)member);
 	}
 	return NULL;
 }
