@@ -70,3 +70,5 @@ OBJS_test_whom := invspid/whom.o
 LIBS_test_whom := libuv
 OBJS_test_bundle := $(addprefix invspid/,bundle.o bundle_text.o quota.o redact.o rings.o)
 LIBS_test_bundle := libuv
+OBJS_test_xfrm_note := invspid/xfrm_note.o invspid/xfrm_parse.o
+LIBS_test_xfrm_note := libuv
