@@ -244,6 +244,24 @@ void hist_end(struct history *h, uint32_t spi, uint8_t proto, enum sa_end end, i
 	(void)now;
 }
 
+void happen_ended(struct invspid *daemon, const struct invspi_flow *f, struct happened *h,
+		  const char *text)
+{
+	(void)daemon;
+	(void)f;
+	(void)h;
+	(void)text;
+}
+
+void happen_alert(struct invspid *daemon, enum happening what, const char *of, const char *format,
+		  ...)
+{
+	(void)daemon;
+	(void)what;
+	(void)of;
+	(void)format;
+}
+
 void hist_action(struct history *h, const struct hist_action *a)
 {
 	(void)h;

@@ -166,6 +166,8 @@ static void failed(struct invspid *d, struct attempt *a)
 	log_err("ALERT: gave up on %s%s%s after %u attempts (%s); a change of its IKE_SA, an hour, or `invspi peer retry %s' ends that",
 		a->conn, a->child[0] ? "/" : "", a->child, a->attempts, grade_name(a->grade),
 		a->conn);
+	happen_alert(d, HAPPEN_GAVE_UP, a->conn, "gave up after %u attempts (%s)", a->attempts,
+		     grade_name(a->grade));
 }
 
 void attempt_end(struct invspid *d, const char *peer, const char *child, enum grade grade,
@@ -255,6 +257,9 @@ void recover_ike_down(struct invspid *d, const char *conn, const char *id)
 	a->attempts = d->conf->limits.give_up;
 	log_err("ALERT: IKE_SAs of %s that were brought up here were removed %d times in 10 minutes: another gateway seems to use this identity; doing nothing more about it for an hour",
 		conn, SPLIT_BRAIN);
+	happen_alert(
+		d, HAPPEN_ALERT, conn,
+		"IKE_SAs that were brought up here are removed: another gateway seems to use this identity");
 }
 
 static const struct ike_sa *listing_peer_key(const struct ike_listing *l, const struct attempt *a)

@@ -65,7 +65,14 @@ int bundle_capture(struct bundle *b, const char *name, const char *how, const ch
 /* About as many bytes as it will take. */
 uint64_t bundle_estimate(const struct bundle *b);
 
-/* bundle_text.c; @write_ functions leave errors in the stream */
+/* bundle_text.c; bundle_write_ functions leave errors in the stream */
+
+/**
+ * note_json() - a note, as in events.jsonl
+ * @offset: see struct bundle
+ * @at: "seconds" count from here
+ */
+json_t *note_json(const struct note *n, int64_t offset, int64_t at);
 json_t *bundle_json(const struct bundle *b);
 void bundle_write_timeline(const struct bundle *b, FILE *out);
 void bundle_write_events(const struct bundle *b, FILE *out);

@@ -141,23 +141,27 @@ void bundle_write_timeline(const struct bundle *b, FILE *out)
 
 /* ---- events.jsonl ---- */
 
+json_t *note_json(const struct note *n, int64_t offset, int64_t at)
+{
+	char addr[INET6_ADDRSTRLEN], spi[16], when[FMT_TIME_LEN];
+
+	snprintf(spi, sizeof(spi), "0x%08" PRIx32, n->spi);
+	return json_pack("{s:s, s:f, s:s, s:o, s:o, s:o, s:o, s:o}", "time",
+			 fmt_time(when, n->at + offset), "seconds", (double)(n->at - at) / 1000,
+			 "kind", note_kind_name(n->kind), "peer",
+			 n->peer.family ? json_string(addr_text(&n->peer, addr)) : json_null(),
+			 "conn", n->conn[0] ? json_text(n->conn) : json_null(), "ike_id",
+			 n->ike_id ? json_integer(n->ike_id) : json_null(), "spi",
+			 n->spi ? json_string(spi) : json_null(), "text", json_text(n->text));
+}
+
 void bundle_write_events(const struct bundle *b, FILE *out)
 {
-	char addr[INET6_ADDRSTRLEN], spi[16];
-	const struct note *n;
-	size_t i;
 	json_t *j;
+	size_t i;
 
 	for (i = 0; i < b->notes.n; i++) {
-		n = &b->notes.note[i];
-		snprintf(spi, sizeof(spi), "0x%08" PRIx32, n->spi);
-		j = json_pack("{s:o, s:f, s:s, s:o, s:o, s:o, s:o, s:o}", "time",
-			      time_json(b, n->at), "seconds", (double)(n->at - b->at) / 1000,
-			      "kind", note_kind_name(n->kind), "peer",
-			      n->peer.family ? json_string(addr_text(&n->peer, addr)) : json_null(),
-			      "conn", n->conn[0] ? json_text(n->conn) : json_null(), "ike_id",
-			      n->ike_id ? json_integer(n->ike_id) : json_null(), "spi",
-			      n->spi ? json_string(spi) : json_null(), "text", json_text(n->text));
+		j = note_json(&b->notes.note[i], b->offset, b->at);
 		if (j)
 			json_dumpf(j, out,
 				   JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII |

@@ -139,11 +139,19 @@ static void handle(struct client *cl)
 		const char *name;
 		void (*fn)(struct client *cl);
 	} commands[] = {
-		{ "status", do_status },	 { "explain", do_explain },
-		{ "hold-add", do_hold_add },	 { "hold-del", do_hold_del },
-		{ "hold-show", do_hold_show },	 { "mode-set", do_mode_set },
-		{ "mode-show", do_mode_show },	 { "recover", do_recover },
+		{ "status", do_status },
+		{ "explain", do_explain },
+		{ "hold-add", do_hold_add },
+		{ "hold-del", do_hold_del },
+		{ "hold-show", do_hold_show },
+		{ "mode-set", do_mode_set },
+		{ "mode-show", do_mode_show },
+		{ "recover", do_recover },
 		{ "peer-retry", do_peer_retry },
+		{ "record-status", do_record_status },
+		{ "record-take", do_record_take },
+		{ "record-live", do_record_live },
+		{ "record-delete", do_record_delete },
 	};
 	const char *command;
 	json_error_t err;

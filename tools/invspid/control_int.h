@@ -7,6 +7,7 @@
  *   control_explain.c  explain, and what recover shares with it
  *   control_set.c      hold, mode, peer retry
  *   control_recover.c  recover, and explain for a connection
+ *   control_record.c   record
  */
 #ifndef INVSPID_CONTROL_INT_H
 #define INVSPID_CONTROL_INT_H
@@ -64,6 +65,10 @@ void do_mode_set(struct client *cl);
 void do_mode_show(struct client *cl);
 void do_peer_retry(struct client *cl);
 void do_recover(struct client *cl);
+void do_record_status(struct client *cl);
+void do_record_take(struct client *cl);
+void do_record_live(struct client *cl);
+void do_record_delete(struct client *cl);
 
 /* A flow, its evidence, and @dec, which may differ from the flow's own decision. */
 json_t *explain_flow(const struct tracked *t, const struct decision *dec);

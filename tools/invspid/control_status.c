@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* `invspi status': what is there, what was done. */
 #include "control_int.h"
+#include "hook.h"
 #include "mode.h"
 
 static json_t *module_status(struct invspid *d)
@@ -29,6 +30,15 @@ static json_t *counts(const struct invspid *d)
 	return j;
 }
 
+static json_t *hooks_status(const struct hooks *hs)
+{
+	uint64_t run, failed, dropped;
+
+	hooks_counts(hs, &run, &failed, &dropped);
+	return json_pack("{s:I, s:I, s:I}", "run", (json_int_t)run, "failed", (json_int_t)failed,
+			 "dropped", (json_int_t)dropped);
+}
+
 void do_status(struct client *cl)
 {
 	struct invspid *d = cl->d;
@@ -55,6 +65,8 @@ void do_status(struct client *cl)
 				      (json_int_t)settings_holds(d->settings, NULL, NULL), "modes",
 				      (json_int_t)settings_modes(d->settings, NULL, NULL), "error",
 				      set_err ? json_text(set_err) : json_null()));
+	json_object_set_new(j, "record", d->record ? record_status(d->record) : json_null());
+	json_object_set_new(j, "hooks", hooks_status(d->hooks));
 	json_object_set_new(j, "outcomes", counts(d));
 	json_object_set_new(j, "in_flight", json_integer((json_int_t)d->in_flight));
 	json_object_set_new(j, "looks", json_integer((json_int_t)d->count.looks));

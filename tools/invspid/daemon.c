@@ -19,6 +19,7 @@
 #endif
 
 #include "daemon.h"
+#include "hook.h"
 #include "log.h"
 #include "pool.h"
 
@@ -84,10 +85,12 @@ static void module_close(struct invspid *d)
 
 static void on_flow_event(enum invspi_event event, const struct invspi_flow *flow, void *arg)
 {
-	(void)flow;
+	struct invspid *d = arg;
+
+	record_flow(d, event, flow);
 	/* A hint: the table says the rest. One that ceased is no reason to look. */
 	if (event != INVSPI_EVENT_CEASED)
-		look_soon(arg, 0);
+		look_soon(d, 0);
 }
 
 static void on_events(uv_poll_t *poll, int status, int events)
@@ -246,6 +249,7 @@ static void on_ike_state(void *arg, enum daemon_state state, const char *why)
 		return;
 	log_msg(state == DAEMON_FOREIGN ? LOG_ERR : LOG_INFO, "IKE daemon %s%s%s",
 		daemon_state_name(state), why && why[0] ? ": " : "", why ? why : "");
+	record_daemon(d, state, why);
 	if (state == DAEMON_ABSENT)
 		daemon_lost(d, before == DAEMON_STOPPING);
 	else if (state == DAEMON_SETTLING && before != DAEMON_READY)
@@ -257,9 +261,10 @@ static void on_ike_state(void *arg, enum daemon_state state, const char *why)
 
 static void on_child_up(void *arg, const char *conn, const char *child)
 {
-	(void)conn;
-	(void)child;
-	look_for_new(arg, SYNC_DELAY_MS);
+	struct invspid *d = arg;
+
+	record_told(d, conn, 0, 0, "CHILD_SA %s up", child);
+	look_for_new(d, SYNC_DELAY_MS);
 }
 
 static void on_child_down(void *arg, const char *conn, const char *child, uint32_t spi_in,
@@ -272,6 +277,8 @@ static void on_child_down(void *arg, const char *conn, const char *child, uint32
 		end = END_KERNEL_LOST;
 	log_debug("CHILD_SA %s/%s spi 0x%08" PRIx32 " ended: %s", conn, child, spi_in,
 		  end_name(end));
+	record_told(d, conn, 0, spi_in, "CHILD_SA %s spi 0x%08" PRIx32 " ended: %s", child, spi_in,
+		    end_name(end));
 	evidence_note_named(d, spi_in, proto);
 	hist_end(d->hist, spi_in, proto, end, now_ms());
 	look_for_new(d, SYNC_DELAY_MS);
@@ -284,6 +291,8 @@ static void on_child_rekey(void *arg, const char *conn, const char *child, uint3
 
 	log_debug("CHILD_SA %s/%s rekeyed: spi 0x%08" PRIx32 " -> 0x%08" PRIx32, conn, child,
 		  spi_old, spi_new);
+	record_told(d, conn, 0, spi_new, "CHILD_SA %s rekeyed: spi 0x%08" PRIx32 " -> 0x%08" PRIx32,
+		    child, spi_old, spi_new);
 	evidence_note_named(d, spi_old, proto);
 	evidence_note_named(d, spi_new, proto);
 	hist_rekey(d->hist, spi_old, spi_new, proto, now_ms());
@@ -296,6 +305,8 @@ static void on_ike_updown(void *arg, const char *conn, const char *remote_id, ui
 	struct invspid *d = arg;
 
 	log_debug("IKE_SA %s[%u] %s", conn, ike_id, up ? "up" : "down");
+	record_told(d, conn, ike_id, 0, "IKE_SA %s, peer's identity %s", up ? "up" : "down",
+		    remote_id);
 	if (up)
 		recover_ike_up(d, conn, remote_id, ike_id);
 	else
@@ -320,7 +331,28 @@ static const struct ike_events ike_events = {
 	.child_rekey = on_child_rekey,
 	.ike_updown = on_ike_updown,
 	.conns = on_conns,
+	.log = record_ike_log,
 };
+
+/* ---- the kernel's SAs ---- */
+
+static void on_sa_added(void *arg, const struct xfrm_sa *sa)
+{
+	record_sa(arg, sa, "added");
+}
+
+static void on_sa_removed(void *arg, const struct xfrm_sa *sa, enum xfrm_gone how)
+{
+	static const char *const what[] = {
+		[XFRM_GONE_DELETED] = "deleted",
+		[XFRM_GONE_EXPIRED] = "expired",
+		[XFRM_GONE_FLUSHED] = "flushed",
+		[XFRM_GONE_UNSEEN] = "gone, and no event has told",
+	};
+
+	record_sa(arg, sa, what[how]);
+	lost_on_removed(arg, sa, how);
+}
 
 /* ---- signals and the end ---- */
 
@@ -341,6 +373,7 @@ static void on_sighup(uv_signal_t *sig, int signum)
 	d->conf = conf;
 	log_level(conf->log_level);
 	hist_limits(d->hist, conf->history_days, conf->history_mib);
+	record_conf(d->record);
 	log_notice("configuration reloaded%s%s", d->conf_path ? " from " : "",
 		   d->conf_path ? d->conf_path : "");
 	look_for_new(d, 0);
@@ -396,7 +429,7 @@ static void watchdog_start(struct invspid *d)
  */
 int invspid_open(struct invspid *d)
 {
-	const struct xfrm_events xfrm_events = { .removed = lost_on_removed };
+	const struct xfrm_events xfrm_events = { .added = on_sa_added, .removed = on_sa_removed };
 	struct ike_options opt = {
 		.path = d->vici ? d->vici : d->conf->vici,
 		.settle_ms = d->conf->settle_ms,
@@ -425,6 +458,10 @@ int invspid_open(struct invspid *d)
 	d->settings = settings_open(dir, NULL);
 	if (!d->settings)
 		goto fail;
+	d->record = record_new(d, dir);
+	d->hooks = hooks_new(d->loop);
+	if (!d->record || !d->hooks)
+		log_err("out of memory: nothing is recorded, or no hook is run");
 	d->watch = watch_new();
 	if (!d->watch)
 		goto fail;
@@ -482,6 +519,10 @@ void invspid_close(struct invspid *d)
 	if (d->ike)
 		ike_free(d->ike);
 	d->ike = NULL;
+	record_free(d->record);
+	d->record = NULL;
+	hooks_free(d->hooks);
+	d->hooks = NULL;
 	module_close(d);
 	look_stop(d);
 	if (d->xfrm)

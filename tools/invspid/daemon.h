@@ -7,6 +7,7 @@
  *   evidence.c  what is known about a flow
  *   listing.c   look-ups in the IKE daemon's listings; listing_kept.c: those kept
  *   recover.c   actions and their verification
+ *   record.c    the flight recorder; happen.c, hook.c: who is told at once
  *   control.c   the control socket
  *   settings.c  what the operator said at run time
  *
@@ -30,6 +31,7 @@
 #include "ike.h"
 #include "listing.h"
 #include "nl.h"
+#include "record.h"
 #include "settings.h"
 #include "track.h"
 #include "watch.h"
@@ -41,6 +43,7 @@
 #define TELL_BURST 40 /* log lines about decisions at once */
 #define MANY_SAS 1000 /* their listings take megabytes */
 #define STRANGE 1024 /* places for counts by source */
+#define TOLD 256 /* places for what hooks were told lately */
 #define NAMED 1024 /* SPIs from the IKE daemon's events that are remembered */
 
 /**
@@ -146,6 +149,12 @@ struct named {
 	uint8_t proto;
 };
 
+/* What hooks were told, and when; see happen.c. */
+struct told {
+	uint64_t key;
+	int64_t at;
+};
+
 /**
  * struct invspid - the helper
  * @flow: flows of the last look, @nflow of them
@@ -159,6 +168,7 @@ struct named {
  * @removed_at: when an SA left the kernel that is not known to have ended
  * @lost_at: when the IKE daemon's socket broke, 0 if it is there or known dead
  * @ike_since: when this instance of the IKE daemon was first seen
+ * @record: NULL without memory for it; so is @hooks
  * @stopped: text of the alert that stopped all actions, or NULL
  */
 struct invspid {
@@ -210,6 +220,10 @@ struct invspid {
 	double uncertain_tokens;
 	int64_t uncertain_at;
 	const char *stopped;
+
+	struct recorder *record;
+	struct hooks *hooks;
+	struct told told[TOLD];
 
 	struct control *control;
 	struct counters count;

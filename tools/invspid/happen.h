@@ -27,9 +27,11 @@ const char *happening_name(enum happening what);
  * struct happened - one of them
  * @peer, @local: outer addresses, the peer's and ours; family 0 if not known
  * @spi: the dead one, 0 if none
- * @conn, @child: "" if not known
+ * @conn, @child, @peer_id: "" if not known; the peer's identity may hold anything
  * @grade: GRADE__COUNT if it is about no flow
  * @why: text for people; may hold anything
+ * @action: ACTION_NONE if none was taken, or is to be
+ * @outcome: with HAPPEN_RECOVERED and HAPPEN_FAILED; OUTCOME_PENDING otherwise
  * @new_spi: with HAPPEN_RECOVERED
  * @ms: with HAPPEN_RECOVERED, from the first drop to the first new packet; -1: not known
  * @bundle, @path: with HAPPEN_RECORDED
@@ -39,9 +41,10 @@ struct happened {
 	struct ike_addr peer, local;
 	uint32_t spi, new_spi;
 	uint8_t proto;
-	const char *conn, *child;
+	const char *conn, *child, *peer_id;
 	enum grade grade;
 	enum action action;
+	enum outcome outcome;
 	const char *why;
 	int64_t ms;
 	unsigned int bundle;

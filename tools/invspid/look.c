@@ -188,9 +188,14 @@ static void check_mass_loss(struct invspid *d)
 	}
 	if (missing >= MASS_LOSS_MIN && missing * 2 > total &&
 	    !xfrm_flush_seen(d->xfrm, d->started) && !xfrm_overruns(d->xfrm)) {
-		if (!d->stopped)
+		if (!d->stopped) {
 			log_err("ALERT: %u of the IKE daemon's %u SAs are not in the kernel and were not seen to leave: wrong network namespace, or ESP in user space? Nothing is done until they are there; `invspi doctor' and `invspi status' tell more",
 				missing, total);
+			happen_alert(
+				d, HAPPEN_ALERT, "",
+				"%u of the IKE daemon's %u SAs are not in the kernel and were not seen to leave",
+				missing, total);
+		}
 		d->stopped = "most of the IKE daemon's SAs are missing from the kernel";
 	} else if (d->stopped) {
 		log_notice(

@@ -155,25 +155,42 @@ bool recovery_came_up(struct invspid *d, const char *conn, uint32_t ike_id)
 
 static void tell_outcome(const struct recovery *r, enum outcome outcome, const char *note)
 {
-	char addr[64];
+	char addr[64], text[1024];
+	struct happened h = {
+		.what = HAPPEN_RECOVERED,
+		.conn = r->conn,
+		.child = r->child,
+		.grade = r->grade,
+		.action = r->action,
+		.outcome = outcome,
+		.why = note,
+		.new_spi = r->new_spi,
+		.ms = outcome == OUTCOME_HEALED ? r->first_new - r->first_drop : -1,
+	};
 
 	snprintf(addr, sizeof(addr), "%s", show_addr(r->flow.family, r->flow.src.b));
 	if (outcome == OUTCOME_HEALED)
-		log_notice("healed %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32
-			   "): %s; %" PRId64 " ms from the %s, %" PRId64 " ms from the action",
-			   r->conn, r->child, addr, r->flow.spi, r->new_spi, action_name(r->action),
-			   r->first_new - r->first_drop,
-			   r->v.no_flow ? "loss, before the first drop" : "first drop",
-			   r->first_new - r->v.started);
+		snprintf(text, sizeof(text),
+			 "healed %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32
+			 "): %s; %" PRId64 " ms from the %s, %" PRId64 " ms from the action",
+			 r->conn, r->child, addr, r->flow.spi, r->new_spi, action_name(r->action),
+			 r->first_new - r->first_drop,
+			 r->v.no_flow ? "loss, before the first drop" : "first drop",
+			 r->first_new - r->v.started);
 	else if (outcome == OUTCOME_QUIET && r->v.no_flow)
-		log_notice("mended %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32
-			   "): %s; before the first drop, and nothing has come in yet",
-			   r->conn, r->child, addr, r->flow.spi, r->new_spi,
-			   action_name(r->action));
+		snprintf(text, sizeof(text),
+			 "mended %s/%s (peer %s, dead spi 0x%08" PRIx32 ", new spi 0x%08" PRIx32
+			 "): %s; before the first drop, and nothing has come in yet",
+			 r->conn, r->child, addr, r->flow.spi, r->new_spi, action_name(r->action));
 	else
-		log_warn("%s of %s/%s (peer %s, dead spi 0x%08" PRIx32 "): %s%s%s",
+		h.what = HAPPEN_FAILED;
+	if (h.what == HAPPEN_FAILED)
+		snprintf(text, sizeof(text),
+			 "%s of %s/%s (peer %s, dead spi 0x%08" PRIx32 "): %s%s%s",
 			 action_name(r->action), r->conn, r->child, addr, r->flow.spi,
 			 outcome_name(outcome), note ? ": " : "", note ? note : "");
+	log_msg(h.what == HAPPEN_FAILED ? LOG_WARNING : LOG_NOTICE, "%s", text);
+	happen_ended(r->d, &r->flow, &h, text);
 }
 
 void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)

@@ -59,21 +59,27 @@ void look_tell(struct invspid *d, struct tracked *t, int64_t now)
 {
 	const struct decision *a = &t->dec, *b = &t->told;
 	const struct invspi_flow *f = &t->flow;
-	char src[64], more[NAME_LEN + 160];
+	char src[64], more[NAME_LEN + 160], text[1024];
+	bool new_grade = a->grade != b->grade;
 
 	if (a->grade == b->grade && a->action == b->action && a->why == b->why &&
 	    a->blocked == b->blocked)
 		return;
 	t->told = *a;
 	d->count.decisions[a->grade]++;
-	if (!t->relevant || !tell_allowed(d, now))
+	if (!t->relevant)
 		return;
 	snprintf(src, sizeof(src), "%s", show_addr(f->family, f->src.b));
 	tell_more(d, t, more, sizeof(more));
-	log_msg(a->action == ACTION_WAIT || a->action == ACTION_NONE ? LOG_INFO : LOG_NOTICE,
-		"flow %s -> %s spi 0x%08" PRIx32 "%s%s%s%s%s: %s: %s (%s)%s%s%s", src,
-		show_addr(f->family, f->dst.b), f->spi, t->conn[0] ? " of " : "", t->conn,
-		t->child[0] ? "/" : "", t->child, t->ev.desync ? " (desync)" : "",
-		grade_name(a->grade), action_name(a->action), a->why,
-		a->blocked ? "; blocked: " : "", a->blocked ? a->blocked : "", more);
+	snprintf(text, sizeof(text),
+		 "flow %s -> %s spi 0x%08" PRIx32 "%s%s%s%s%s: %s: %s (%s)%s%s%s", src,
+		 show_addr(f->family, f->dst.b), f->spi, t->conn[0] ? " of " : "", t->conn,
+		 t->child[0] ? "/" : "", t->child, t->ev.desync ? " (desync)" : "",
+		 grade_name(a->grade), action_name(a->action), a->why,
+		 a->blocked ? "; blocked: " : "", a->blocked ? a->blocked : "", more);
+	if (tell_allowed(d, now))
+		log_msg(a->action == ACTION_WAIT || a->action == ACTION_NONE ? LOG_INFO
+									     : LOG_NOTICE,
+			"%s", text);
+	happen_decided(d, t, new_grade, text);
 }
