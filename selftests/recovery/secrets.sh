@@ -8,40 +8,11 @@
 cd "$(dirname "$0")" || exit 1
 . lab/lab.sh
 . lab/judge.sh
+. lab/keys.sh
 
-KEYS=$LAB/keys
 FOUND=$LAB/found
 # The control: what finds a key where there is one finds none where there is none.
 CONTROL=$LAB/control
-
-keys_note()
-{
-	local n
-
-	for n in A B; do
-		on "${LAB_NS[$n]}" ip xfrm state | grep -oE '0x[0-9a-f]{32,}' | sed 's/^0x//'
-	done >>"$KEYS"
-	sort -u -o "$KEYS" "$KEYS"
-}
-
-# occurrences FILE... - prints the files that have a key
-occurrences()
-{
-	python3 - "$KEYS" "$@" <<-'P'
-	import sys
-	keys = [k.strip() for k in open(sys.argv[1]) if k.strip()]
-	for name in sys.argv[2:]:
-	    data = open(name, "rb").read()
-	    low = data.lower()
-	    for key in keys:
-	        raw = bytes.fromhex(key)
-	        # The salt of GCM is the last four bytes: the key proper is looked for, too.
-	        for what in (raw, raw[:16], raw[::-1]):
-	            if what in data or what.hex().encode() in low:
-	                print(name)
-	                break
-	P
-}
 
 collect()
 {
