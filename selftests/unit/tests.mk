@@ -72,3 +72,8 @@ OBJS_test_bundle := $(addprefix invspid/,bundle.o bundle_text.o quota.o redact.o
 LIBS_test_bundle := libuv
 OBJS_test_xfrm_note := invspid/xfrm_note.o invspid/xfrm_parse.o
 LIBS_test_xfrm_note := libuv
+OBJS_test_hook := $(CONF) $(addprefix invspid/,child.o decide_names.o env.o hook.o)
+LIBS_test_hook := libconfuse libuv
+OBJS_test_record := $(CONF) $(addprefix invspid/,bundle.o bundle_text.o child.o decide_names.o env.o listing.o quota.o \
+	record.o record_capture.o record_finish.o record_note.o redact.o rings.o xfrm_note.o xfrm_parse.o)
+LIBS_test_record := libconfuse libuv
