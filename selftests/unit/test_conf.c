@@ -104,6 +104,7 @@ static void check_defaults(const char *name, const struct conf *c)
 	check_int(name, "nhook", 0, c->nhook);
 	check_int(name, "nconn", 0, c->nconn);
 	ktap_str("vici", NULL, c->vici);
+	ktap_str("record_group", NULL, c->record_group);
 	ktap_str("control", "/run/invspid.sock", c->control);
 	ktap_str("state", "/var/lib/invspid", c->state);
 	ktap_int("mode of a connection not named", -1, mode_of(c, "gw"));
@@ -119,7 +120,8 @@ static char *uncomment(const char *path)
 	out = open_memstream(&text, &size);
 	while (in && getline(&line, &room, in) >= 0) {
 		bool key = line[0] == '#' && line[1] >= 'a' && line[1] <= 'z' &&
-			   strstr(line, " = ") && strncmp(line, "#vici", 5);
+			   strstr(line, " = ") && strncmp(line, "#vici", 5) &&
+			   strncmp(line, "#record_group", 13);
 
 		fputs(key ? line + 1 : line, out);
 	}
@@ -147,8 +149,10 @@ static void test_sample(void)
 
 	text = uncomment(SAMPLE);
 	for (key = conf_keys; key->name; key++) {
-		snprintf(want, sizeof(want),
-			 "\n%s%s = ", key->kind == CONF_SOCKET && !key->text ? "#" : "", key->name);
+		snprintf(want, sizeof(want), "\n%s%s = ",
+			 (key->kind == CONF_SOCKET || key->kind == CONF_GROUP) && !key->text ? "#"
+											     : "",
+			 key->name);
 		ktap_ok(strstr(text, want), "sample: has %s", key->name);
 	}
 	c = load(text, &err);

@@ -6,6 +6,7 @@
  */
 #include <confuse.h>
 #include <errno.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,6 +174,21 @@ static int take_path(char **member, const struct conf_key *key, const char *valu
 	return 0;
 }
 
+static int take_group(char **member, const char *name, const char *value, struct invspi_err *err)
+{
+	char *copy;
+
+	if (!getgrnam(value))
+		return invspi_err_set(err, EINVAL, "bad %s \"%s\": there is no such group", name,
+				      value);
+	copy = strdup(value);
+	if (!copy)
+		return invspi_err_set(err, ENOMEM, "out of memory");
+	free(*member);
+	*member = copy;
+	return 0;
+}
+
 /* Modes and levels in full: a file is written once and read often. */
 static int take_word(const char *name, const char *value, const char *const *words,
 		     struct invspi_err *err)
@@ -197,6 +213,8 @@ static int take_value(struct conf *c, const struct conf_key *key, const char *va
 	case CONF_PATH:
 	case CONF_SOCKET:
 		return take_path(member, key, value, err);
+	case CONF_GROUP:
+		return take_group(member, key->name, value, err);
 	case CONF_WORD:
 		ret = take_word(key->name, value, key->words, err);
 		if (ret >= 0)
@@ -382,6 +400,7 @@ static int set_defaults(struct conf *c)
 		switch (key->kind) {
 		case CONF_PATH:
 		case CONF_SOCKET:
+		case CONF_GROUP:
 			path = conf_member(c, key);
 			*path = key->text ? strdup(key->text) : NULL;
 			if (key->text && !*path)
@@ -447,6 +466,7 @@ void conf_free(struct conf *c)
 	free(c->vici);
 	free(c->control);
 	free(c->state);
+	free(c->record_group);
 	free(c);
 }
 

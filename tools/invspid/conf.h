@@ -63,6 +63,7 @@ struct conf {
 	unsigned int history_mib; /* 64 */
 	struct whom *record, *verbose;
 	int64_t record_after_ms; /* 18000 */
+	char *record_group; /* a group of the system, NULL = none */
 	unsigned int record_memory_kib; /* 4096 */
 	unsigned int record_per_hour, record_per_peer; /* 6, 2 */
 	unsigned int record_bundles, record_mib; /* 32, 64 */
@@ -97,7 +98,7 @@ int conf_own(const struct conf *c, const char *conn, enum conf_own key);
 /* What a copy of this connection shall have; NULL if nothing is said of it. */
 const struct ike_setting *conf_copy(const struct conf *c, const char *conn, size_t *n);
 
-enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT, CONF_WHOM };
+enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT, CONF_WHOM, CONF_GROUP };
 
 /**
  * struct conf_key - a global key
@@ -105,7 +106,7 @@ enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT, CONF_WH
  * @min: smallest value of a number (ms or count)
  * @max: largest
  * @value: default of a number; of a word, its index
- * @text: default of a path or of peers; NULL if none
+ * @text: default of a path, of peers, of a group; NULL if none
  * @words: what there is to choose from, NULL at the end
  * @base: number of the first of them
  */

@@ -96,6 +96,7 @@ const struct conf_key conf_keys[] = {
 	TEXT(record, CONF_WHOM, "all"),
 	TEXT(verbose, CONF_WHOM, "none"),
 	MS(record_after_ms, 18 * SECOND, 0, 10 * MINUTE),
+	TEXT(record_group, CONF_GROUP, NULL),
 	COUNT(record_memory_kib, 4096, 64, 1 << 20),
 	COUNT(record_per_hour, 6, 1, 32),
 	COUNT(record_per_peer, 2, 1, 32),
@@ -130,6 +131,7 @@ const char *conf_text(const struct conf *c, const struct conf_key *key, char buf
 	switch (key->kind) {
 	case CONF_PATH:
 	case CONF_SOCKET:
+	case CONF_GROUP:
 		return *(char *const *)member;
 	case CONF_WORD:
 		return key->words[*(const int *)member - key->base];

@@ -2,10 +2,12 @@
 /*
  * The control socket: one line of JSON in, one line of JSON out, then closed.
  *
- * Only root gets in (mode 0600). A client that never reads or never writes is
+ * Only root gets in (mode 0600). With record_group, members of that group do, too, but
+ * only to ask for a recording: the kernel says who they are. A client that never reads or never writes is
  * cut off after a while, and there are never more than a few.
  */
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "control_int.h"
+#include "log.h"
 
 #define CLIENTS_MAX 16
 #define CLIENT_MS 10000
@@ -27,6 +30,18 @@ struct control {
 	struct client *client;
 	bool closed;
 };
+
+/* Is it root, or whoever we are? */
+static bool is_privileged(const struct client *cl)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	int fd;
+
+	return !uv_fileno((const uv_handle_t *)&cl->pipe, &fd) &&
+	       !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
+	       (!peer.uid || peer.uid == geteuid());
+}
 
 json_t *json_addr(int family, const uint8_t *addr)
 {
@@ -164,6 +179,10 @@ static void handle(struct client *cl)
 		return;
 	}
 	command = json_string_value(json_object_get(cl->args, "command"));
+	if (!is_privileged(cl) && (!command || strcmp(command, "record-take"))) {
+		client_refuse(cl, "%s", "only root may ask for that");
+		return;
+	}
 	for (i = 0; command && i < sizeof(commands) / sizeof(*commands); i++) {
 		if (!strcmp(command, commands[i].name)) {
 			commands[i].fn(cl);
@@ -251,6 +270,16 @@ static bool is_stale(const char *path)
 	return stale;
 }
 
+/* Those who may ask for a recording get in. */
+static void let_group_in(const struct invspid *d, const char *path)
+{
+	const struct group *g = d->conf->record_group ? getgrnam(d->conf->record_group) : NULL;
+
+	if (g && (chown(path, (uid_t)-1, g->gr_gid) || chmod(path, 0660)))
+		log_warn("group %s cannot ask for recordings: %s: %s", g->gr_name, path,
+			 strerror(errno));
+}
+
 static void on_server_closed(uv_handle_t *handle)
 {
 	struct control *c = handle->data;
@@ -282,8 +311,10 @@ struct control *control_new(struct invspid *d, const char *path, char **err)
 	}
 	if (!ret)
 		ret = uv_listen((uv_stream_t *)&c->server, CLIENTS_MAX, on_connection);
-	if (!ret)
+	if (!ret) {
+		let_group_in(d, path);
 		return c;
+	}
 	if (asprintf(err, "cannot listen on control socket %s: %s%s", path, uv_strerror(ret),
 		     ret == UV_EADDRINUSE ? "; another invspid uses it, choose one with --control"
 					  : "") < 0)
