@@ -2,12 +2,12 @@
 /*
  * The control socket: one line of JSON in, one line of JSON out, then closed.
  *
- * Only root gets in (mode 0600). With record_group, members of that group do, too, but
- * only to ask for a recording: the kernel says who they are. A client that never reads or never writes is
- * cut off after a while, and there are never more than a few.
+ * Only root gets in (mode 0600). With record_group anybody can knock, but who is neither
+ * root nor in that group is turned away before he can say a word, and its members can ask
+ * for a recording and nothing else; see control_peer.c. A client that never reads or never
+ * writes is cut off after a while, and there are never more than a few.
  */
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "control_int.h"
-#include "log.h"
 
 #define CLIENTS_MAX 16
 #define CLIENT_MS 10000
@@ -30,18 +29,6 @@ struct control {
 	struct client *client;
 	bool closed;
 };
-
-/* Is it root, or whoever we are? */
-static bool is_privileged(const struct client *cl)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-	int fd;
-
-	return !uv_fileno((const uv_handle_t *)&cl->pipe, &fd) &&
-	       !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
-	       (!peer.uid || peer.uid == geteuid());
-}
 
 json_t *json_addr(int family, const uint8_t *addr)
 {
@@ -179,7 +166,7 @@ static void handle(struct client *cl)
 		return;
 	}
 	command = json_string_value(json_object_get(cl->args, "command"));
-	if (!is_privileged(cl) && (!command || strcmp(command, "record-take"))) {
+	if (cl->peer != PEER_ROOT && (!command || strcmp(command, "record-take"))) {
 		client_refuse(cl, "%s", "only root may ask for that");
 		return;
 	}
@@ -224,6 +211,16 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	}
 }
 
+static bool is_welcome(struct client *cl)
+{
+	int fd;
+
+	if (uv_fileno((uv_handle_t *)&cl->pipe, &fd))
+		return false;
+	cl->peer = control_peer(fd, cl->d->conf->record_group);
+	return cl->peer != PEER_NOBODY;
+}
+
 static void on_connection(uv_stream_t *server, int status)
 {
 	struct control *c = server->data;
@@ -243,7 +240,8 @@ static void on_connection(uv_stream_t *server, int status)
 	cl->next = c->client;
 	c->client = cl;
 	c->clients++;
-	if (uv_accept(server, (uv_stream_t *)&cl->pipe) || c->clients > CLIENTS_MAX) {
+	if (uv_accept(server, (uv_stream_t *)&cl->pipe) || c->clients > CLIENTS_MAX ||
+	    !is_welcome(cl)) {
 		client_close(cl);
 		return;
 	}
@@ -268,16 +266,6 @@ static bool is_stale(const char *path)
 	stale = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) && errno == ECONNREFUSED;
 	close(fd);
 	return stale;
-}
-
-/* Those who may ask for a recording get in. */
-static void let_group_in(const struct invspid *d, const char *path)
-{
-	const struct group *g = d->conf->record_group ? getgrnam(d->conf->record_group) : NULL;
-
-	if (g && (chown(path, (uid_t)-1, g->gr_gid) || chmod(path, 0660)))
-		log_warn("group %s cannot ask for recordings: %s: %s", g->gr_name, path,
-			 strerror(errno));
 }
 
 static void on_server_closed(uv_handle_t *handle)
@@ -305,16 +293,14 @@ struct control *control_new(struct invspid *d, const char *path, char **err)
 	} else {
 		if (is_stale(path))
 			unlink(path);
-		mask = umask(0177);
+		mask = umask(d->conf->record_group ? 0111 : 0177);
 		ret = uv_pipe_bind(&c->server, path);
 		umask(mask);
 	}
 	if (!ret)
 		ret = uv_listen((uv_stream_t *)&c->server, CLIENTS_MAX, on_connection);
-	if (!ret) {
-		let_group_in(d, path);
+	if (!ret)
 		return c;
-	}
 	if (asprintf(err, "cannot listen on control socket %s: %s%s", path, uv_strerror(ret),
 		     ret == UV_EADDRINUSE ? "; another invspid uses it, choose one with --control"
 					  : "") < 0)

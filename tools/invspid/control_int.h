@@ -8,6 +8,7 @@
  *   control_set.c      hold, mode, peer retry
  *   control_recover.c  recover, and explain for a connection
  *   control_record.c   record
+ *   control_peer.c     who is at the other end
  */
 #ifndef INVSPID_CONTROL_INT_H
 #define INVSPID_CONTROL_INT_H
@@ -21,8 +22,19 @@
 
 struct by_hand;
 
+/* Who is at the other end of a client's socket. */
+enum control_peer {
+	PEER_NOBODY,
+	PEER_RECORDS, /* in record_group: may ask for a recording */
+	PEER_ROOT, /* or whoever we are */
+};
+
+/* @group: name of record_group, NULL if there is none */
+enum control_peer control_peer(int fd, const char *group);
+
 /**
  * struct client - who asked
+ * @peer: see there
  * @args: the request
  * @by_hand: what is under way for it, see control_recover.c
  * @closing: handles that are still to be closed; nothing may be answered then
@@ -31,6 +43,7 @@ struct client {
 	struct client *next;
 	struct control *c;
 	struct invspid *d;
+	enum control_peer peer;
 	uv_pipe_t pipe;
 	uv_timer_t timer;
 	uv_write_t write;
