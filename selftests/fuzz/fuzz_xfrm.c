@@ -10,6 +10,7 @@
 #include <string.h>
 #include <linux/xfrm.h>
 
+#include "xfrm_note.h"
 #include "xfrm_parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct xfrm_msg nothing;
 	struct xfrm_msg msg, again;
+	struct xfrm_said said;
 	uint8_t *copy;
 	int ret;
 
@@ -42,6 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Pure: the same bytes give the same. */
 	must(xfrm_parse(XFRM_MSG_BASE + copy[0] % 32, copy + 1, size - 1, &again) == ret);
 	must(!memcmp(&msg, &again, sizeof(msg)));
+	if (xfrm_describe(XFRM_MSG_BASE + copy[0] % 32, copy + 1, size - 1, &said))
+		must(said.text[0] && strnlen(said.text, sizeof(said.text)) < sizeof(said.text));
 	free(copy);
 	return 0;
 }

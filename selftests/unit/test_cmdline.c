@@ -63,6 +63,21 @@ static const struct row rows[] = {
 	{ "stats s", ANY, "", "" },
 	{ "config", ANY, "", "" },
 
+	/* the flight recorder */
+	{ "record help", 0, "Usage: invspi record [ list ]", NULL },
+	{ "record take now gw", 2, NULL, "unexpected \"gw\": now or reason is wanted" },
+	{ "record take gw reason", 2, NULL, "\"reason\" needs a value" },
+	{ "record delete", 2, NULL, "which bundle? `invspi record list' shows" },
+	{ "record delete 0", 2, NULL, "number of a bundle \"0\" is out of range" },
+	{ "record show seven", 2, NULL, "bad number of a bundle \"seven\"" },
+	{ "record show 7 8", 2, NULL, "unexpected \"8\"" },
+	{ "record live a b", 2, NULL, "unexpected \"b\"" },
+	{ "--state /nonexistent record", 1, NULL, "/nonexistent/record: No such file" },
+	{ "--state /nonexistent record show 7", 1, NULL,
+	  "bundle 7: /nonexistent/record/000007/timeline.txt: No such file" },
+	{ "--state /nonexistent record export 7 /dev/null", 1, NULL, "tar could not make" },
+	{ "--state /dev record", 0, "no bundles", NULL },
+
 	/* selectors */
 	{ "flow show src 192.0.2.0/24 dst 198.51.100.1 spi 0xb761863e proto esp state desync"
 	  " encap espinudp sport 4500",

@@ -39,7 +39,40 @@ struct row {
 	const char *err;
 };
 
+#define TAKEN \
+	"{\"ok\":true,\"record\":{\"bundle\":7,\"path\":\"/x/000007\",\"ready_in_ms\":18000}}\n"
+#define EVENTS                                                                                            \
+	"{\"ok\":true,\"events\":[{\"time\":\"2026-01-02T03:04:05.000Z\",\"seconds\":-1.5,"               \
+	"\"kind\":\"ike\",\"peer\":\"192.0.2.2\",\"conn\":\"a\\\\b\",\"ike_id\":3,\"spi\":null,\"text\":" \
+	"\"[IKE] odd\\u001b[31m\"},{\"time\":\"x\",\"kind\":7,\"peer\":null}]}\n"
+
 static const struct row rows[] = {
+	{ { "record", "take", "gw", "reason", "a b", "now" },
+	  "{\"command\":\"record-take\",\"peer\":\"gw\",\"reason\":\"a b\",\"now\":true}\n",
+	  TAKEN,
+	  0,
+	  "bundle 7\npath /x/000007\nready_in_ms 18000\n",
+	  "" },
+	{ { "-j", "record", "take" }, "{\"command\":\"record-take\"}\n", TAKEN, 0, TAKEN, "" },
+	{ { "record", "live", "192.0.2.2" },
+	  "{\"command\":\"record-live\",\"peer\":\"192.0.2.2\"}\n",
+	  EVENTS,
+	  0,
+	  "2026-01-02T03:04:05.000Z  192.0.2.2       ike     a\\\\b[3]: [IKE] odd\\x1b[31m\n"
+	  "x  -               ?       ?\n",
+	  "" },
+	{ { "record", "live" },
+	  "{\"command\":\"record-live\"}\n",
+	  "{\"ok\":true,\"events\":[]}\n",
+	  0,
+	  "nothing is noted\n",
+	  "" },
+	{ { "record", "delete", "7" },
+	  "{\"command\":\"record-delete\",\"bundle\":7}\n",
+	  "{\"ok\":true}\n",
+	  0,
+	  "",
+	  "" },
 	{ { "status" },
 	  "{\"command\":\"status\"}\n",
 	  STATUS_ANSWER,

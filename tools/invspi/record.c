@@ -15,6 +15,7 @@
 #include "request.h"
 
 #define NUMBER_MAX 4294967294u
+#define HIST_DIR "/var/lib/invspid"
 
 static const char record_usage[] = "Usage: invspi record [ list ]\n"
 				   "       invspi record show NUMBER\n"
@@ -26,30 +27,20 @@ static const char record_usage[] = "Usage: invspi record [ list ]\n"
 
 /* ---- where the bundles are ---- */
 
-/* With --state nobody need be asked. To be freed; NULL if that failed, and was told. */
+/* --state, or the helper's own, or the default. To be freed; NULL without memory. */
 static char *folder(struct invspi *inv)
 {
-	struct invspi_err err;
-	const char *text;
-	json_t *answer;
+	const char *text = NULL;
+	json_t *answer = NULL;
 	char *dir = NULL;
 
-	if (inv->state) {
-		if (asprintf(&dir, "%s/record", inv->state) < 0)
-			dir = NULL;
-		return dir;
-	}
-	if (control_call(inv->control, request_new("record-status"), &answer, &err)) {
-		failed(&err);
-		return NULL;
-	}
-	text = json_string_value(json_object_get(json_object_get(answer, "record"), "folder"));
-	if (text) {
+	if (!inv->state && !control_call(inv->control, request_new("record-status"), &answer, NULL))
+		text = json_string_value(
+			json_object_get(json_object_get(answer, "record"), "folder"));
+	if (text)
 		dir = strdup(text);
-	} else {
-		invspi_err_set(&err, EPROTO, "invspid's answer has no \"folder\"");
-		failed(&err);
-	}
+	else if (asprintf(&dir, "%s/record", inv->state ? inv->state : HIST_DIR) < 0)
+		dir = NULL;
 	json_decref(answer);
 	return dir;
 }
@@ -143,7 +134,8 @@ static int list_folder(struct invspi *inv, const char *dir)
 	size_t k;
 
 	n = scandir(dir, &names, is_number, alphasort);
-	if (n < 0 && errno != ENOENT) {
+	/* Nothing was ever written there, or it is the wrong place. */
+	if (n < 0 && (errno != ENOENT || (inv->state && access(inv->state, F_OK)))) {
 		invspi_err_set(&err, errno, "%s: %s%s", dir, strerror(errno),
 			       errno == EACCES ? "; run as root" : "");
 		rc = failed(&err);
