@@ -304,14 +304,16 @@ static void take_peers(struct bundle_id *b, json_t *list)
 {
 	union invspi_addr addr;
 	json_t *one;
+	int family;
 	size_t i;
 
 	json_array_foreach(list, i, one) {
 		struct ike_addr *a = &b->peer[b->npeers];
 		const char *s = json_string_value(one);
 
-		if (b->npeers == BUNDLE_PEERS || !s || parse_addr(s, &a->family, &addr, NULL))
+		if (b->npeers == BUNDLE_PEERS || !s || parse_addr(s, &family, &addr, NULL))
 			continue;
+		a->family = family;
 		memcpy(a->addr, addr.b, sizeof(a->addr));
 		b->npeers++;
 	}

@@ -24,13 +24,14 @@ static bool find_peer(struct invspid *d, const char *peer, struct ike_addr *addr
 	const struct ike_conn *c;
 	const struct ike_sa *sa;
 	union invspi_addr a;
+	int family;
 
 	memset(addr, 0, sizeof(*addr));
-	if (!parse_addr(peer, &addr->family, &a, NULL)) {
+	if (!parse_addr(peer, &family, &a, NULL)) {
+		addr->family = family;
 		memcpy(addr->addr, a.b, sizeof(addr->addr));
 		return record_knows(d, addr);
 	}
-	addr->family = 0;
 	sa = listing_conn(d->listing[LISTING_LAST], peer);
 	c = sa ? NULL : conns_name(ike_conns(d->ike), peer);
 	if (sa)
