@@ -64,7 +64,7 @@ struct conf {
 	struct whom *record, *verbose;
 	int64_t record_after_ms; /* 18000 */
 	char *record_group; /* a group of the system, NULL = none */
-	unsigned int record_memory_kib; /* 4096 */
+	unsigned int record_memory_kib; /* 2048 */
 	unsigned int record_per_hour, record_per_peer; /* 6, 2 */
 	unsigned int record_bundles, record_mib; /* 32, 64 */
 	int capture_defaults; /* 0 or 1 */

@@ -62,6 +62,7 @@
  * @elsewhere: the SA with this SPI under another destination, mark or if_id
  * @active: evidence and decision are of the last look, not older
  * @told: what was last logged about it
+ * @happened: that it is a desync was told: 0 not, or see happen_level()
  */
 struct tracked {
 	struct invspi_flow flow;
@@ -76,6 +77,7 @@ struct tracked {
 	bool active;
 	bool relevant;
 	struct decision told;
+	int happened;
 };
 
 /**

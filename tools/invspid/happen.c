@@ -110,12 +110,25 @@ static void record(struct invspid *d, const struct tracked *t, const struct happ
 	record_begin(d, &what, &number, why, sizeof(why));
 }
 
-void happen_decided(struct invspid *d, const struct tracked *t, bool new_grade, const char *text)
+int happen_level(const struct tracked *t)
 {
-	bool certain =
-		t->dec.grade == GRADE_LOST_IN_KERNEL || t->dec.grade == GRADE_LOST_WITH_DAEMON;
+	const struct evidence *ev = &t->ev;
+
+	if (t->dec.grade == GRADE_LOST_IN_KERNEL || t->dec.grade == GRADE_LOST_WITH_DAEMON)
+		return 2;
+	if (!ev->desync)
+		return 0;
+	/* A helper that only observes does not say what it would be otherwise. */
+	return is_uncertain(t->dec.grade) ||
+	       (t->dec.grade == GRADE_HELD && ev->mode == MODE_OBSERVE && !ev->hold &&
+		!ev->by_hand);
+}
+
+void happen_decided(struct invspid *d, struct tracked *t, const char *text)
+{
+	int level = happen_level(t);
 	struct happened h = {
-		.what = certain ? HAPPEN_DESYNC : HAPPEN_SUSPECTED,
+		.what = level == 2 ? HAPPEN_DESYNC : HAPPEN_SUSPECTED,
 		.conn = t->conn,
 		.child = t->child,
 		.grade = t->dec.grade,
@@ -124,10 +137,11 @@ void happen_decided(struct invspid *d, const struct tracked *t, bool new_grade, 
 	};
 
 	record_about_flow(d, NOTE_DECISION, &t->flow, t->conn, text);
-	if (!new_grade || (!certain && !(is_uncertain(t->dec.grade) && t->ev.desync)))
+	if (level <= t->happened)
 		return;
+	t->happened = level;
 	fill(&h, &t->flow);
-	if (!certain && !record_knows(d, &h.peer))
+	if (level < 2 && !record_knows(d, &h.peer))
 		return;
 	record(d, t, &h, text);
 	if (again(d, &h))

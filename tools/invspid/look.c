@@ -272,14 +272,17 @@ static void carry_over(struct invspid *d, struct tracked *t)
 	if (!old || old->flow.packets > t->flow.packets)
 		return;
 	t->told = old->told;
+	t->happened = old->happened;
 	t->ev = old->ev;
 	t->dec = old->dec;
 	memcpy(t->conn, old->conn, sizeof(t->conn));
 	memcpy(t->child, old->child, sizeof(t->child));
 	t->child_id = old->child_id;
 	/* A flow that comes back after a silence is a new failure. */
-	if (track_go_on(&t->time, &t->flow, &old->time, &old->flow, d->conf->limits.quiet_ms))
+	if (track_go_on(&t->time, &t->flow, &old->time, &old->flow, d->conf->limits.quiet_ms)) {
 		t->told.grade = GRADE__COUNT;
+		t->happened = 0;
+	}
 }
 
 static int read_flows(struct invspid *d)

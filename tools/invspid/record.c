@@ -15,6 +15,7 @@
 #include "log.h"
 #include "record_int.h"
 
+#define AFTER_MOST 3 /* times record_after_ms: a recording is never longer */
 #define RING_SHARE 4 /* one peer gets at most such a part of the memory */
 
 struct quota record_quota(const struct conf *c)
@@ -150,9 +151,22 @@ static void add_peer(struct bundle_id *id, const struct ike_addr *peer, size_t *
 		++*more;
 }
 
+/* What joins late is recorded as long as the others, but there is an end to it. */
+static void extend(struct recorder *r, const struct bundle *b, int64_t after_ms)
+{
+	int64_t now = now_ms(), most = b->at + AFTER_MOST * after_ms - now;
+
+	if (after_ms > most)
+		after_ms = most;
+	if (after_ms > (int64_t)uv_timer_get_due_in(r->timer))
+		uv_timer_start(r->timer, on_timer, (uint64_t)after_ms, 0);
+}
+
 static void join(struct recorder *r, struct bundle *b, const struct recording *what)
 {
 	size_t before = b->id.npeers, i;
+
+	extend(r, b, what->after_ms);
 
 	if (what->class > b->id.class) {
 		b->id.class = what->class;

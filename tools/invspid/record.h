@@ -91,8 +91,10 @@ const char *record_dir(const struct recorder *r);
 
 /* Runs hooks. */
 void happen(struct invspid *d, const struct happened *h);
-/* A decision about a flow is another one than before: @text is what the log says of it. */
-void happen_decided(struct invspid *d, const struct tracked *t, bool new_grade, const char *text);
+/* What a flow is: 0 nothing of note, 1 suspected, 2 a desync for certain. */
+int happen_level(const struct tracked *t);
+/* There is something to tell of a flow: @text is what the log says of it. */
+void happen_decided(struct invspid *d, struct tracked *t, const char *text);
 /* An action of ours has ended: @h lacks what the flow knows. */
 void happen_ended(struct invspid *d, const struct invspi_flow *f, struct happened *h,
 		  const char *text);

@@ -60,13 +60,14 @@ void look_tell(struct invspid *d, struct tracked *t, int64_t now)
 	const struct decision *a = &t->dec, *b = &t->told;
 	const struct invspi_flow *f = &t->flow;
 	char src[64], more[NAME_LEN + 160], text[1024];
-	bool new_grade = a->grade != b->grade;
+	bool changed = a->grade != b->grade || a->action != b->action || a->why != b->why ||
+		       a->blocked != b->blocked;
 
-	if (a->grade == b->grade && a->action == b->action && a->why == b->why &&
-	    a->blocked == b->blocked)
+	if (!changed && happen_level(t) <= t->happened)
 		return;
 	t->told = *a;
-	d->count.decisions[a->grade]++;
+	if (changed)
+		d->count.decisions[a->grade]++;
 	if (!t->relevant)
 		return;
 	snprintf(src, sizeof(src), "%s", show_addr(f->family, f->src.b));
@@ -77,9 +78,9 @@ void look_tell(struct invspid *d, struct tracked *t, int64_t now)
 		 t->child[0] ? "/" : "", t->child, t->ev.desync ? " (desync)" : "",
 		 grade_name(a->grade), action_name(a->action), a->why,
 		 a->blocked ? "; blocked: " : "", a->blocked ? a->blocked : "", more);
-	if (tell_allowed(d, now))
+	if (changed && tell_allowed(d, now))
 		log_msg(a->action == ACTION_WAIT || a->action == ACTION_NONE ? LOG_INFO
 									     : LOG_NOTICE,
 			"%s", text);
-	happen_decided(d, t, new_grade, text);
+	happen_decided(d, t, text);
 }
