@@ -134,6 +134,7 @@ static void test_write(void)
 	*strchr(s, '\n') = '\0';
 	j = json_loads(s, 0, NULL);
 	ktap_str("events: peer", "192.0.2.2", json_string_value(json_object_get(j, "peer")));
+	ktap_int("events: offset_ms", -1500, json_integer_value(json_object_get(j, "offset_ms")));
 	ktap_int("events: ike_id", 3, json_integer_value(json_object_get(j, "ike_id")));
 	ktap_ok(json_is_null(json_object_get(j, "spi")), "events: no spi");
 	ktap_str("events: text", "n\\x0a\\x1b[31m\"\\\\../\\xff\\xe2\\x80\\xae.",

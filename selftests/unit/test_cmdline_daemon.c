@@ -42,7 +42,7 @@ struct row {
 #define TAKEN \
 	"{\"ok\":true,\"record\":{\"bundle\":7,\"path\":\"/x/000007\",\"ready_in_ms\":18000}}\n"
 #define EVENTS                                                                                            \
-	"{\"ok\":true,\"events\":[{\"time\":\"2026-01-02T03:04:05.000Z\",\"seconds\":-1.5,"               \
+	"{\"ok\":true,\"events\":[{\"time\":\"2026-01-02T03:04:05.000Z\",\"offset_ms\":-1500,"            \
 	"\"kind\":\"ike\",\"peer\":\"192.0.2.2\",\"conn\":\"a\\\\b\",\"ike_id\":3,\"spi\":null,\"text\":" \
 	"\"[IKE] odd\\u001b[31m\"},{\"time\":\"x\",\"kind\":7,\"peer\":null}]}\n"
 

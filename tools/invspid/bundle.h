@@ -70,7 +70,7 @@ uint64_t bundle_estimate(const struct bundle *b);
 /**
  * note_json() - a note, as in events.jsonl
  * @offset: see struct bundle
- * @at: "seconds" count from here
+ * @at: "offset_ms" counts from here
  */
 json_t *note_json(const struct note *n, int64_t offset, int64_t at);
 json_t *bundle_json(const struct bundle *b);

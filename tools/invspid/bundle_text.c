@@ -146,8 +146,8 @@ json_t *note_json(const struct note *n, int64_t offset, int64_t at)
 	char addr[INET6_ADDRSTRLEN], spi[16], when[FMT_TIME_LEN];
 
 	snprintf(spi, sizeof(spi), "0x%08" PRIx32, n->spi);
-	return json_pack("{s:s, s:f, s:s, s:o, s:o, s:o, s:o, s:o}", "time",
-			 fmt_time(when, n->at + offset), "seconds", (double)(n->at - at) / 1000,
+	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "time",
+			 fmt_time(when, n->at + offset), "offset_ms", (json_int_t)(n->at - at),
 			 "kind", note_kind_name(n->kind), "peer",
 			 n->peer.family ? json_string(addr_text(&n->peer, addr)) : json_null(),
 			 "conn", n->conn[0] ? json_text(n->conn) : json_null(), "ike_id",
@@ -163,9 +163,7 @@ void bundle_write_events(const struct bundle *b, FILE *out)
 	for (i = 0; i < b->notes.n; i++) {
 		j = note_json(&b->notes.note[i], b->offset, b->at);
 		if (j)
-			json_dumpf(j, out,
-				   JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII |
-					   JSON_REAL_PRECISION(12));
+			json_dumpf(j, out, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII);
 		fputc('\n', out);
 		json_decref(j);
 	}
