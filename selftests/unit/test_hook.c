@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf_help.h"
 #include "hook.h"
-#include "ktap.h"
 #include "log.h"
 
 static uv_loop_t loop;
@@ -60,17 +60,7 @@ static int lines(const char *s)
 
 static void load(const char *text)
 {
-	char path[96], *err = NULL;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/conf", dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	dprintf(fd, "%s", text);
-	close(fd);
-	conf_free(conf);
-	conf = conf_load(path, &err);
-	if (!conf)
-		ktap_str("configuration", NULL, err);
+	conf_replace(&conf, dir, text);
 }
 
 static struct happened desync(void)

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ktap.h"
+#include "conf_help.h"
 #include "log.h"
 #include "record_int.h"
 
@@ -143,17 +143,10 @@ static void unlist(void)
 
 static void configure(const char *text)
 {
-	char path[96], *err = NULL;
-	int fd;
+	char all[512];
 
-	snprintf(path, sizeof(path), "%s/conf", dir);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	dprintf(fd, "capture_defaults = no\n%s", text);
-	close(fd);
-	conf_free(d.conf);
-	d.conf = conf_load(path, &err);
-	if (!d.conf)
-		ktap_str("configuration", NULL, err);
+	snprintf(all, sizeof(all), "capture_defaults = no\n%s", text);
+	conf_replace(&d.conf, dir, all);
 	record_conf(d.record);
 }
 

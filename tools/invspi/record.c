@@ -58,6 +58,14 @@ static int get_number(struct args *args, uint64_t *number)
 	return EXIT_FINE;
 }
 
+/* ... and the last one. */
+static int get_only_number(struct args *args, uint64_t *number)
+{
+	int rc = get_number(args, number);
+
+	return rc ? rc : want_end(args);
+}
+
 static FILE *open_file(const char *dir, uint64_t number, const char *name)
 {
 	struct invspi_err err;
@@ -207,9 +215,7 @@ static int record_show(struct invspi *inv, struct args *args)
 	FILE *in;
 	int rc;
 
-	rc = get_number(args, &number);
-	if (!rc)
-		rc = want_end(args);
+	rc = get_only_number(args, &number);
 	if (rc)
 		return rc;
 	dir = folder(inv);
@@ -291,9 +297,7 @@ static int record_delete(struct invspi *inv, struct args *args)
 	uint64_t number;
 	int rc;
 
-	rc = get_number(args, &number);
-	if (!rc)
-		rc = want_end(args);
+	rc = get_only_number(args, &number);
 	if (rc)
 		return rc;
 	request = request_new("record-delete");
