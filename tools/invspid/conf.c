@@ -189,6 +189,29 @@ static int take_group(char **member, const char *name, const char *value, struct
 	return 0;
 }
 
+static int take_listen(char **member, const struct conf_key *key, const char *value,
+		       struct invspi_err *err)
+{
+	struct sockaddr_storage sa;
+	struct invspi_err why = { "" };
+	char *copy = NULL;
+	socklen_t len;
+
+	if (!strcmp(value, "on"))
+		value = METRICS_ON;
+	if (strcmp(value, "off")) {
+		if (parse_listen(value, &sa, &len, &why))
+			return invspi_err_set(err, EINVAL, "bad %s: %s, or on, or off", key->name,
+					      why.text);
+		copy = strdup(value);
+		if (!copy)
+			return invspi_err_set(err, ENOMEM, "out of memory");
+	}
+	free(*member);
+	*member = copy;
+	return 0;
+}
+
 /* Modes and levels in full: a file is written once and read often. */
 static int take_word(const char *name, const char *value, const char *const *words,
 		     struct invspi_err *err)
@@ -215,6 +238,8 @@ static int take_value(struct conf *c, const struct conf_key *key, const char *va
 		return take_path(member, key, value, err);
 	case CONF_GROUP:
 		return take_group(member, key->name, value, err);
+	case CONF_LISTEN:
+		return take_listen(member, key, value, err);
 	case CONF_WORD:
 		ret = take_word(key->name, value, key->words, err);
 		if (ret >= 0)
@@ -401,6 +426,7 @@ static int set_defaults(struct conf *c)
 		case CONF_PATH:
 		case CONF_SOCKET:
 		case CONF_GROUP:
+		case CONF_LISTEN:
 			path = conf_member(c, key);
 			*path = key->text ? strdup(key->text) : NULL;
 			if (key->text && !*path)
@@ -467,6 +493,7 @@ void conf_free(struct conf *c)
 	free(c->control);
 	free(c->state);
 	free(c->record_group);
+	free(c->metrics_listen);
 	free(c);
 }
 

@@ -74,6 +74,8 @@ struct conf {
 	unsigned int hooks_at_once; /* 4 */
 	struct conf_program *capture, *hook;
 	size_t ncapture, nhook;
+	char *metrics_listen; /* ADDRESS:PORT, NULL = off */
+	unsigned int metrics_connections; /* 256: that have labels of their own */
 	struct conf_conn *conn;
 	size_t nconn;
 };
@@ -98,7 +100,18 @@ int conf_own(const struct conf *c, const char *conn, enum conf_own key);
 /* What a copy of this connection shall have; NULL if nothing is said of it. */
 const struct ike_setting *conf_copy(const struct conf *c, const char *conn, size_t *n);
 
-enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT, CONF_WHOM, CONF_GROUP };
+#define METRICS_ON "127.0.0.1:9850" /* "on" is short for it */
+
+enum conf_kind {
+	CONF_PATH,
+	CONF_SOCKET,
+	CONF_LISTEN,
+	CONF_GROUP,
+	CONF_WHOM,
+	CONF_WORD,
+	CONF_MS,
+	CONF_COUNT,
+};
 
 /**
  * struct conf_key - a global key
@@ -106,7 +119,7 @@ enum conf_kind { CONF_PATH, CONF_SOCKET, CONF_WORD, CONF_MS, CONF_COUNT, CONF_WH
  * @min: smallest value of a number (ms or count)
  * @max: largest
  * @value: default of a number; of a word, its index
- * @text: default of a path, of peers, of a group; NULL if none
+ * @text: default of a path, of peers, of a group, of an address; NULL if none
  * @words: what there is to choose from, NULL at the end
  * @base: number of the first of them
  */
@@ -127,7 +140,7 @@ extern const struct conf_key conf_keys[];
  * conf_text() - value of a key as it is written in the file
  * @buf: for numbers
  *
- * Return: the text, NULL for a path that is not set.
+ * Return: the text, NULL for a path that is not set; "off" for such an address.
  */
 const char *conf_text(const struct conf *c, const struct conf_key *key, char buf[32]);
 

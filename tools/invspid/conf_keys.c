@@ -77,6 +77,8 @@ const struct conf_key conf_keys[] = {
 	MS(poll_ms, 30000, SECOND, HOUR),
 	COUNT(history_days, 30, 1, 3650),
 	COUNT(history_mib, 64, 1, 4096),
+	TEXT(metrics_listen, CONF_LISTEN, NULL),
+	COUNT(metrics_connections, 256, 1, 4096),
 	/* strongSwan keeps a rekeyed inbound SA for 5 s by default. */
 	LIMIT_MS(in_passing_ms, 6000, SECOND, 10 * MINUTE),
 	LIMIT_MS(in_progress_ms, 5000, 500, 10 * MINUTE),
@@ -133,6 +135,8 @@ const char *conf_text(const struct conf *c, const struct conf_key *key, char buf
 	case CONF_SOCKET:
 	case CONF_GROUP:
 		return *(char *const *)member;
+	case CONF_LISTEN:
+		return *(char *const *)member ? *(char *const *)member : "off";
 	case CONF_WORD:
 		return key->words[*(const int *)member - key->base];
 	case CONF_MS:

@@ -21,6 +21,7 @@
 #include "daemon.h"
 #include "hook.h"
 #include "log.h"
+#include "metrics.h"
 #include "pool.h"
 
 #define MODULE_RETRY_MS 5000
@@ -314,10 +315,19 @@ static void on_ike_updown(void *arg, const char *conn, const char *remote_id, ui
 	look_for_new(d, SYNC_DELAY_MS);
 }
 
+static const char *conn_name(const void *conns, size_t i)
+{
+	return ((const struct ike_conns *)conns)->conn[i].name;
+}
+
 static void on_conns(void *arg)
 {
 	struct invspid *d = arg;
+	const struct ike_conns *conns = ike_conns(d->ike);
 
+	/* None are loaded: they will be, that is how it starts. */
+	if (conns->nconn)
+		tally_conns(d->tally, conns->nconn, conn_name, conns);
 	dynamic_sweep(d);
 	/* Every few seconds: what looks and the history's thread have left since. */
 	if (xfrm_count(d->xfrm) >= MANY_SAS)
@@ -372,6 +382,7 @@ static void on_sighup(uv_signal_t *sig, int signum)
 	conf_free(d->conf);
 	d->conf = conf;
 	log_level(conf->log_level);
+	metrics_reload(d->metrics);
 	hist_limits(d->hist, conf->history_days, conf->history_mib);
 	record_conf(d->record);
 	log_notice("configuration reloaded%s%s", d->conf_path ? " from " : "",
@@ -441,6 +452,7 @@ int invspid_open(struct invspid *d)
 	char *err = NULL;
 
 	d->started = now_ms();
+	d->started_wall = wall_ms();
 	d->log_at = d->started;
 	d->log_tokens = TELL_BURST;
 	d->slots = d->conf->limits.in_flight;
@@ -463,13 +475,17 @@ int invspid_open(struct invspid *d)
 	if (!d->record || !d->hooks)
 		log_err("out of memory: nothing is recorded, or no hook is run");
 	d->watch = watch_new();
-	if (!d->watch)
+	d->tally = tally_new();
+	if (!d->watch || !d->tally)
 		goto fail;
 	d->xfrm = xfrm_new(d->loop, &xfrm_events, d, &err);
 	if (!d->xfrm)
 		goto fail;
 	d->control = control_new(d, d->control_path ? d->control_path : d->conf->control, &err);
 	if (!d->control)
+		goto fail;
+	d->metrics = metrics_new(d);
+	if (!d->metrics)
 		goto fail;
 	d->ike = ike_vici_new(d->loop, &opt, &ike_events, d);
 	if (!d->ike) {
@@ -514,6 +530,7 @@ void invspid_close(struct invspid *d)
 #endif
 	if (d->control)
 		control_free(d->control);
+	metrics_free(d->metrics);
 	recover_stop_all(d);
 	listing_clear(d);
 	if (d->ike)
@@ -528,6 +545,7 @@ void invspid_close(struct invspid *d)
 	if (d->xfrm)
 		xfrm_free(d->xfrm);
 	watch_free(d->watch);
+	tally_free(d->tally);
 	if (d->hist)
 		hist_close(d->hist);
 	settings_close(d->settings);

@@ -9,6 +9,7 @@
  *   recover.c   actions and their verification
  *   record.c    the flight recorder; happen.c, hook.c: who is told at once
  *   control.c   the control socket
+ *   metrics.h   metrics over HTTP; tally.c: what is counted for people
  *   settings.c  what the operator said at run time
  *
  * One thread runs all of it (the history has a writer of its own behind its
@@ -33,6 +34,7 @@
 #include "nl.h"
 #include "record.h"
 #include "settings.h"
+#include "tally.h"
 #include "track.h"
 #include "watch.h"
 #include "xfrm.h"
@@ -63,6 +65,7 @@
  * @active: evidence and decision are of the last look, not older
  * @told: what was last logged about it
  * @happened: that it is a desync was told: 0 not, or see happen_level()
+ * @counted: so many of its packets are in the tally, or came before this helper
  */
 struct tracked {
 	struct invspi_flow flow;
@@ -78,6 +81,7 @@ struct tracked {
 	bool relevant;
 	struct decision told;
 	int happened;
+	uint64_t counted;
 };
 
 /**
@@ -228,8 +232,11 @@ struct invspid {
 	struct told told[TOLD];
 
 	struct control *control;
+	struct metrics *metrics;
+	struct tally *tally;
 	struct counters count;
-	int64_t started;
+	const char *version;
+	int64_t started, started_wall;
 	double log_tokens;
 	int64_t log_at;
 };

@@ -234,7 +234,7 @@ static int key_cmp(const void *pa, const void *pb)
 struct reading {
 	struct tracked *flow;
 	size_t n, size;
-	int64_t now;
+	int64_t now, started;
 };
 
 static int take_flow(const struct invspi_flow *f, void *arg)
@@ -259,6 +259,9 @@ static int take_flow(const struct invspi_flow *f, void *arg)
 	track_begin(&t->time, f, r->now);
 	t->told.grade = GRADE__COUNT;
 	t->kernel_asked = LONG_AGO;
+	/* What came before this helper was another one's to count. */
+	if (r->now - (int64_t)f->first_age_ms < r->started)
+		t->counted = f->packets;
 	return 0;
 }
 
@@ -278,6 +281,7 @@ static void carry_over(struct invspid *d, struct tracked *t)
 	memcpy(t->conn, old->conn, sizeof(t->conn));
 	memcpy(t->child, old->child, sizeof(t->child));
 	t->child_id = old->child_id;
+	t->counted = old->counted;
 	/* A flow that comes back after a silence is a new failure. */
 	if (track_go_on(&t->time, &t->flow, &old->time, &old->flow, d->conf->limits.quiet_ms)) {
 		t->told.grade = GRADE__COUNT;
@@ -287,7 +291,7 @@ static void carry_over(struct invspid *d, struct tracked *t)
 
 static int read_flows(struct invspid *d)
 {
-	struct reading r = { .now = now_ms() };
+	struct reading r = { .now = now_ms(), .started = d->started };
 	struct invspi_err err = { "" };
 	size_t i;
 	int ret;
@@ -387,6 +391,24 @@ static bool has_flow(const struct invspid *d, const struct tracked *lost, int64_
 	return t && is_active(d, t, now);
 }
 
+/* Packets that were not known to be anybody's are counted when that is known. */
+static void count_flows(struct invspid *d, int64_t now)
+{
+	struct tracked *t;
+	size_t i;
+
+	tally_look(d->tally);
+	for (i = 0; i < d->nflow; i++) {
+		t = &d->flow[i];
+		if (!is_active(d, t, now))
+			continue;
+		tally_flow(d->tally, t->conn, t->dec.grade, t->ev.desync,
+			   t->flow.packets - t->counted);
+		if (t->conn[0])
+			t->counted = t->flow.packets;
+	}
+}
+
 static void look_decide(struct invspid *d)
 {
 	int64_t now = now_ms(), next = d->conf->poll_ms;
@@ -418,6 +440,7 @@ static void look_decide(struct invspid *d)
 	}
 	plan_slots(d);
 	plan(d, due, n, now, &next);
+	count_flows(d, now);
 	if (now - d->removed_at < REMOVED_MS && next > LOOK_REMOVED_MS) {
 		d->want_listing = true;
 		next = LOOK_REMOVED_MS;

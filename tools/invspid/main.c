@@ -217,6 +217,7 @@ int main(int argc, char **argv)
 	d->conf = load_conf(&o);
 	if (!d->conf)
 		return 1;
+	d->version = INVSPI_VERSION;
 	d->conf_path = o.conf;
 	d->vici = o.vici;
 	d->control_path = o.control;

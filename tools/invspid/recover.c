@@ -209,6 +209,14 @@ void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 		.first_new = r->first_new,
 		.wall = wall_ms(),
 	};
+	const struct tally_end end = {
+		.grade = r->grade,
+		.action = r->action,
+		.outcome = outcome,
+		.took_ms = outcome == OUTCOME_HEALED ? r->first_new - r->first_drop : -1,
+		.at = now_ms(),
+		.wall = ha.wall,
+	};
 
 	if (r->done)
 		return;
@@ -217,6 +225,7 @@ void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 	ha.src.family = r->flow.family;
 	memcpy(ha.src.addr, r->flow.src.b, sizeof(ha.src.addr));
 	hist_action(d->hist, &ha);
+	tally_end(d->tally, r->conn, &end);
 	tell_outcome(r, outcome, note);
 	recovery_end(r);
 	look_soon(d, 0);

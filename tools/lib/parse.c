@@ -107,6 +107,43 @@ int parse_addr(const char *s, int *family, union invspi_addr *addr, struct invsp
 	return 0;
 }
 
+int parse_listen(const char *s, struct sockaddr_storage *sa, socklen_t *len, struct invspi_err *err)
+{
+	struct sockaddr_in6 *v6 = (void *)sa;
+	struct sockaddr_in *v4 = (void *)sa;
+	const char *colon = strrchr(s, ':');
+	bool v6_given, brackets = s[0] == '[' && colon > s + 1 && colon[-1] == ']';
+	union invspi_addr addr;
+	char host[INET6_ADDRSTRLEN];
+	uint64_t port;
+	int n = colon ? (int)(colon - s) - 2 * brackets : 0, family = AF_UNSPEC;
+
+	if (n > 0 && (size_t)n < sizeof(host)) {
+		snprintf(host, sizeof(host), "%.*s", n, s + brackets);
+		family = addr_family(host, &addr);
+	}
+	/* 1::2:3 could be either */
+	v6_given = family == AF_INET6;
+	if (family == AF_UNSPEC || v6_given != brackets)
+		return invspi_err_set(
+			err, EINVAL,
+			"\"%s\": want ADDRESS:PORT such as 127.0.0.1:9850 or [::1]:9850", s);
+	if (parse_number(colon + 1, "port", 1, 65535, &port, err))
+		return -EINVAL;
+	memset(sa, 0, sizeof(*sa));
+	sa->ss_family = (sa_family_t)family;
+	if (family == AF_INET) {
+		v4->sin_addr = addr.v4;
+		v4->sin_port = htons((uint16_t)port);
+		*len = sizeof(*v4);
+	} else {
+		v6->sin6_addr = addr.v6;
+		v6->sin6_port = htons((uint16_t)port);
+		*len = sizeof(*v6);
+	}
+	return 0;
+}
+
 static bool host_bits(const union invspi_addr *addr, unsigned int plen, unsigned int bits)
 {
 	for (; plen < bits; plen++)

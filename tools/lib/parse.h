@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "err.h"
 #include "flow.h"
@@ -54,6 +55,14 @@ int parse_prefix(const char *s, struct invspi_prefix *prefix, struct invspi_err 
  * @family: of @addr; one of another family is not in it
  */
 bool prefix_has(const struct invspi_prefix *prefix, int family, const union invspi_addr *addr);
+
+/**
+ * parse_listen() - ADDRESS:PORT to listen at, IPv6 in [brackets]
+ *
+ * No names: what a name means may change between two starts.
+ */
+int parse_listen(const char *s, struct sockaddr_storage *sa, socklen_t *len,
+		 struct invspi_err *err);
 
 /**
  * parse_duration() - 500ms, 2s, 10m, 1h, 1d
