@@ -105,6 +105,8 @@ static void check_defaults(const char *name, const struct conf *c)
 	check_int(name, "nconn", 0, c->nconn);
 	ktap_str("vici", NULL, c->vici);
 	ktap_str("record_group", NULL, c->record_group);
+	ktap_str("metrics_listen", NULL, c->metrics_listen);
+	ktap_int("metrics_connections", 256, c->metrics_connections);
 	ktap_str("control", "/run/invspid.sock", c->control);
 	ktap_str("state", "/var/lib/invspid", c->state);
 	ktap_int("mode of a connection not named", -1, mode_of(c, "gw"));
@@ -170,6 +172,7 @@ static void test_values(void)
 				   "vici = unix:///run/gw/charon.vici // another comment\n"
 				   "control = '/run/gw/inv.sock'\n"
 				   "state = /var/lib/gw /* a third */\n"
+				   "metrics_listen = [::1]:19850\n"
 				   "settle_ms = 2s\n"
 				   "listing_gap_ms = 250\n"
 				   "poll_ms = 1m\n"
@@ -192,6 +195,7 @@ static void test_values(void)
 	ktap_str("vici", "/run/gw/charon.vici", c->vici);
 	ktap_str("control", "/run/gw/inv.sock", c->control);
 	ktap_str("state", "/var/lib/gw", c->state);
+	ktap_str("metrics_listen", "[::1]:19850", c->metrics_listen);
 	ktap_int("settle_ms", 2000, c->settle_ms);
 	ktap_int("listing_gap_ms, bare number", 250, c->listing_gap_ms);
 	ktap_int("poll_ms", 60000, c->poll_ms);
@@ -211,6 +215,18 @@ static void test_values(void)
 			ktap_str("as text", "60000", conf_text(c, key, buf));
 		else if (!strcmp(key->name, "log_level"))
 			ktap_str("as text", "debug", conf_text(c, key, buf));
+	conf_free(c);
+}
+
+static void test_metrics_words(void)
+{
+	char *err;
+	struct conf *c = load("metrics_listen = on\n", &err);
+
+	ktap_str("metrics_listen = on", METRICS_ON, c ? c->metrics_listen : err);
+	conf_free(c);
+	c = load("metrics_listen = off\n", &err);
+	ktap_str("metrics_listen = off", NULL, c ? c->metrics_listen : err);
 	conf_free(c);
 }
 
@@ -424,6 +440,7 @@ int main(void)
 	conf_free(c);
 	test_sample();
 	test_values();
+	test_metrics_words();
 	test_own();
 	test_copy();
 	test_programs();

@@ -242,6 +242,61 @@ static void test_duration(void)
 	ktap_has("which is named", "1000ms to 2000ms", err.text);
 }
 
+static void test_listen(void)
+{
+	static const struct {
+		const char *s;
+		int rc, family, port;
+	} t[] = {
+		{ "127.0.0.1:9850", 0, AF_INET, 9850 },
+		{ "0.0.0.0:1", 0, AF_INET, 1 },
+		{ "[::1]:65535", 0, AF_INET6, 65535 },
+		{ "[2001:db8::1]:9850", 0, AF_INET6, 9850 },
+		{ "[::ffff:192.0.2.1]:9850", 0, AF_INET6, 9850 },
+		{ "", -EINVAL, 0, 0 },
+		{ ":", -EINVAL, 0, 0 },
+		{ ":9850", -EINVAL, 0, 0 },
+		{ "9850", -EINVAL, 0, 0 },
+		{ "127.0.0.1", -EINVAL, 0, 0 },
+		{ "127.0.0.1:", -EINVAL, 0, 0 },
+		{ "127.0.0.1:0", -EINVAL, 0, 0 },
+		{ "127.0.0.1:65536", -EINVAL, 0, 0 },
+		{ "127.0.0.1:9850 ", -EINVAL, 0, 0 },
+		{ " 127.0.0.1:9850", -EINVAL, 0, 0 },
+		{ "127.0.0.1:9850x", -EINVAL, 0, 0 },
+		{ "127.1:9850", -EINVAL, 0, 0 },
+		{ "localhost:9850", -EINVAL, 0, 0 },
+		{ "*:9850", -EINVAL, 0, 0 },
+		{ "::1:9850", -EINVAL, 0, 0 },
+		{ "[::1]", -EINVAL, 0, 0 },
+		{ "[::1:9850", -EINVAL, 0, 0 },
+		{ "::1]:9850", -EINVAL, 0, 0 },
+		{ "[]:9850", -EINVAL, 0, 0 },
+		{ "[127.0.0.1]:9850", -EINVAL, 0, 0 },
+		{ "[fe80::1%eth0]:9850", -EINVAL, 0, 0 },
+		{ "0000000000000000000000000000000000000000000000000000.0.0.1:1", -EINVAL, 0, 0 },
+	};
+	struct sockaddr_storage sa;
+	struct invspi_err err;
+	socklen_t len;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < ARRAY_SIZE(t); i++) {
+		rc = parse_listen(t[i].s, &sa, &len, &err);
+		ktap_ok(rc == t[i].rc || (t[i].rc && rc < 0), "listen \"%s\": status", t[i].s);
+		if (rc < 0)
+			continue;
+		ktap_int("listen: family", t[i].family, sa.ss_family);
+		/* at the same place in both */
+		ktap_int("listen: port", t[i].port, ntohs(((struct sockaddr_in *)&sa)->sin_port));
+		ktap_int("listen: length",
+			 t[i].family == AF_INET ? sizeof(struct sockaddr_in)
+						: sizeof(struct sockaddr_in6),
+			 len);
+	}
+}
+
 static void test_keyword(void)
 {
 	static const char *const words[] = { "show", "set", "status", "stat", NULL };
@@ -288,6 +343,7 @@ int main(void)
 	test_prefix();
 	test_prefix_has();
 	test_duration();
+	test_listen();
 	test_keyword();
 	test_addr();
 	return ktap_done();

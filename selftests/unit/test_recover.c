@@ -597,6 +597,7 @@ int main(void)
 {
 	d.loop = uv_default_loop();
 	d.conf = &conf;
+	d.tally = tally_new();
 	d.ike = (struct ike *)&d;
 	conf.listing_gap_ms = 10;
 	conf.initiate_timeout_ms = 100;

@@ -56,7 +56,7 @@ OBJS_test_history_show := $(HISTORY)
 LIBS_test_history_show := sqlite3
 
 OBJS_test_recover := $(DECIDE) $(addprefix invspid/,attempt.o initiate.o listing_kept.o recover.o \
-	resume.o) $(LISTING)
+	resume.o tally.o) $(LISTING)
 LIBS_test_recover := libuv
 
 OBJS_test_redact := invspid/redact.o

@@ -201,7 +201,7 @@ static int take_listen(char **member, const struct conf_key *key, const char *va
 		value = METRICS_ON;
 	if (strcmp(value, "off")) {
 		if (parse_listen(value, &sa, &len, &why))
-			return invspi_err_set(err, EINVAL, "bad %s: %s, or on, or off", key->name,
+			return invspi_err_set(err, EINVAL, "bad %s: %s; or on, or off", key->name,
 					      why.text);
 		copy = strdup(value);
 		if (!copy)

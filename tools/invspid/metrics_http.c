@@ -22,12 +22,14 @@
 #include "parse.h"
 
 #define CLIENTS_MAX 16
+#ifndef CLIENT_MS
 #define CLIENT_MS 10000 /* from its connecting to its end */
+#define RETRY_MS 30000
+#endif
 #define CLIENT_MEMORY 8192 /* the request's head must fit */
 #define PAGE_MS 250
 #define SHARE 5 /* one part of so many of a CPU */
 #define PAUSE_MS 20 /* less than that is not worth a pause */
-#define RETRY_MS 30000
 
 static const char open_type[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 static const char text_type[] = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,6 +44,8 @@ struct client {
 
 /**
  * struct server - one that listens; it goes when the configuration changes
+ * @again: a client went. With as many as are allowed libmicrohttpd stops listening,
+ *	and begins again only when it is run once more after that
  * @owed_us: for how long it has to pause, for the CPU time that it took
  * @ran_at: when that was last settled
  */
@@ -51,7 +55,7 @@ struct server {
 	uv_poll_t poll;
 	uv_timer_t timer;
 	int closing;
-	bool paused;
+	bool paused, again;
 	int64_t owed_us, ran_at;
 	struct client *clients;
 };
@@ -181,6 +185,7 @@ static void on_client(void *arg, struct MHD_Connection *c, void **context,
 	if (*p)
 		*p = cl->next;
 	free(cl);
+	s->again = true;
 }
 
 /* Cuts off who has been here for too long. Return: when that is due next, in ms. */
@@ -226,6 +231,9 @@ static void wait(struct server *s, int64_t now)
 
 	if (MHD_get_timeout(s->mhd, &mhd_ms) == MHD_YES && mhd_ms < (uint64_t)ms)
 		ms = (int64_t)mhd_ms;
+	if (s->again)
+		ms = 0;
+	s->again = false;
 	if (s->owed_us >= PAUSE_MS * 1000) {
 		uv_poll_stop(&s->poll);
 		s->paused = true;

@@ -206,7 +206,6 @@ struct row {
 struct rows {
 	struct row *row;
 	size_t n, max;
-	const struct tally *tally;
 	size_t *row_of; /* by place in the tally */
 	bool others; /* not all have a row of their own */
 };

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What the tests of metrics, top and doctor need; see Makefile.
+
+OBJS_test_tally = $(DECIDE) invspid/tally.o
+OBJS_test_expo := invspid/expo.o
+OBJS_test_metrics_accept := invspid/metrics_accept.o
+OBJS_test_metrics_http := invspid/metrics_accept.o
+LIBS_test_metrics_http := libuv libmicrohttpd
+OBJS_test_metrics_page = invspid/metrics_page.o invspid/expo.o invspid/tally.o $(DECIDE)
+LIBS_test_metrics_page := libuv
