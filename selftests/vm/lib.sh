@@ -74,6 +74,41 @@ vm_apt_options()
 	echo 'APT::Install-Recommends "false";'
 }
 
+# vm_download SUITE PACKAGE FOLDER - puts the .deb of that suite there. By an apt of
+# its own: the machine's lists and sources stay as they are.
+vm_download()
+{
+	local apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror
+
+	[ -e "$keyring" ] || vm_die "no $keyring; install debian-archive-keyring"
+	mirror=$(vm_mirror) || exit
+	apt=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_invspi-apt.XXXXXX") || vm_die "cannot make a temporary folder"
+	mkdir -p "$apt"/{lists/partial,cache/archives/partial,parts}
+	echo "deb [signed-by=$keyring] $mirror $1 main" >"$apt/sources.list"
+	{
+		vm_apt_options
+		cat <<-C
+		Dir::Etc::SourceList "$apt/sources.list";
+		Dir::Etc::SourceParts "$apt/parts";
+		Dir::Etc::Preferences "/dev/null";
+		Dir::Etc::PreferencesParts "$apt/parts";
+		Dir::State::Lists "$apt/lists";
+		Dir::State::Status "/dev/null";
+		Dir::Cache "$apt/cache";
+		APT::Sandbox::User "";
+		C
+	} >"$apt/apt.conf"
+	(
+		export APT_CONFIG=$apt/apt.conf
+		apt-get -q update && cd "$3" && apt-get -q download "$2"
+	) >"$apt/log" 2>&1 || {
+		tail -n 20 "$apt/log" >&2
+		rm -rf "$apt"
+		vm_die "cannot fetch $2 of $1"
+	}
+	rm -rf "$apt"
+}
+
 # Short content key of what comes on standard input.
 vm_key()
 {
