@@ -8,3 +8,5 @@ OBJS_test_metrics_http := invspid/metrics_accept.o
 LIBS_test_metrics_http := libuv libmicrohttpd
 OBJS_test_metrics_page = invspid/metrics_page.o invspid/expo.o invspid/tally.o $(DECIDE)
 LIBS_test_metrics_page := libuv
+
+OBJS_test_top := $(addprefix invspi/,top_data.o top_rows.o top_draw.o control.o)

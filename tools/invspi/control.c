@@ -12,8 +12,6 @@
 
 #include "control.h"
 
-/* "explain" may wait for a listing of the IKE daemon. */
-#define ANSWER_TIMEOUT_S 30
 #define ANSWER_MAX (64u << 20)
 
 static int connect_error(const char *path, int code, struct invspi_err *err)
@@ -28,9 +26,9 @@ static int connect_error(const char *path, int code, struct invspi_err *err)
 			      hint);
 }
 
-static int open_socket(const char *path, struct invspi_err *err)
+static int open_socket(const char *path, int timeout_s, struct invspi_err *err)
 {
-	struct timeval tv = { .tv_sec = ANSWER_TIMEOUT_S };
+	struct timeval tv = { .tv_sec = timeout_s };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, rc;
 
@@ -71,7 +69,7 @@ static int send_line(int fd, const char *text, struct invspi_err *err)
 }
 
 /* Reads up to the end of the line or of the stream into @buf, to be freed. */
-static int receive_line(int fd, char **buf, size_t *len, struct invspi_err *err)
+static int receive_line(int fd, int timeout_s, char **buf, size_t *len, struct invspi_err *err)
 {
 	size_t room = 0;
 	ssize_t n;
@@ -96,7 +94,7 @@ static int receive_line(int fd, char **buf, size_t *len, struct invspi_err *err)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return invspi_err_set(err, ETIMEDOUT, "invspid did not answer within %d s",
-					      ANSWER_TIMEOUT_S);
+					      timeout_s);
 		if (n < 0)
 			return invspi_err_set(err, errno, "cannot read invspid's answer: %s",
 					      strerror(errno));
@@ -145,7 +143,8 @@ static void tell_warning(json_t *answer)
 	fprintf(stderr, "invspi: warning: %s\n", line.text);
 }
 
-int control_call(const char *path, json_t *request, json_t **answer, struct invspi_err *err)
+int control_call_within(const char *path, int timeout_s, json_t *request, json_t **answer,
+			struct invspi_err *err)
 {
 	char *line = NULL, *text = NULL, *buf = NULL;
 	size_t len;
@@ -157,10 +156,10 @@ int control_call(const char *path, json_t *request, json_t **answer, struct invs
 		free(text);
 		return invspi_err_set(err, ENOMEM, "out of memory");
 	}
-	fd = open_socket(path, err);
+	fd = open_socket(path, timeout_s, err);
 	rc = fd < 0 ? fd : send_line(fd, line, err);
 	if (!rc)
-		rc = receive_line(fd, &buf, &len, err);
+		rc = receive_line(fd, timeout_s, &buf, &len, err);
 	if (!rc)
 		rc = parse_answer(buf, len, answer, err);
 	if (!rc)
@@ -171,4 +170,9 @@ int control_call(const char *path, json_t *request, json_t **answer, struct invs
 	free(line);
 	free(text);
 	return rc;
+}
+
+int control_call(const char *path, json_t *request, json_t **answer, struct invspi_err *err)
+{
+	return control_call_within(path, ANSWER_TIMEOUT_S, request, answer, err);
 }

@@ -19,4 +19,11 @@
  */
 int control_call(const char *path, json_t *request, json_t **answer, struct invspi_err *err);
 
+/* "explain" may wait for a listing of the IKE daemon. */
+#define ANSWER_TIMEOUT_S 30
+
+/* The same for one who does not want to wait so long. */
+int control_call_within(const char *path, int timeout_s, json_t *request, json_t **answer,
+			struct invspi_err *err);
+
 #endif /* INVSPI_CONTROL_H */

@@ -86,5 +86,6 @@ int mode_main(struct invspi *inv, struct args *args);
 int recover_main(struct invspi *inv, struct args *args);
 int peer_main(struct invspi *inv, struct args *args);
 int record_main(struct invspi *inv, struct args *args);
+int top_main(struct invspi *inv, struct args *args);
 
 #endif /* INVSPI_INVSPI_H */

@@ -18,7 +18,7 @@ static const char usage[] =
 	"Usage: invspi [ OPTIONS ] OBJECT { COMMAND | help }\n"
 	"       invspi { help | -V }\n"
 	"where  OBJECT := { flow | stats | config | monitor | status | explain | history |\n"
-	"                   hold | mode | recover | peer | record }\n"
+	"                   hold | mode | recover | peer | record | top }\n"
 	"       OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -n[etns] NETNS |\n"
 	"                    --control PATH | --state DIR | -V[ersion] | -h[elp] }\n";
 
@@ -35,6 +35,7 @@ static const struct command objects[] = {
 	{ "recover", recover_main },
 	{ "peer", peer_main },
 	{ "record", record_main },
+	{ "top", top_main },
 	{ NULL, NULL },
 };
 

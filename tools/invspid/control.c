@@ -154,6 +154,7 @@ static void handle(struct client *cl)
 		{ "record-take", do_record_take },
 		{ "record-live", do_record_live },
 		{ "record-delete", do_record_delete },
+		{ "top", do_top },
 	};
 	const char *command;
 	json_error_t err;

@@ -4,6 +4,7 @@
  *
  *   control.c          the socket, its clients, and who answers what
  *   control_status.c   status
+ *   control_top.c      top, and which connections need attention
  *   control_explain.c  explain, and what recover shares with it
  *   control_set.c      hold, mode, peer retry
  *   control_recover.c  recover, and explain for a connection
@@ -70,6 +71,7 @@ const char *client_conn(struct client *cl, const char *or_all);
 json_t *json_addr(int family, const uint8_t *addr);
 
 void do_status(struct client *cl);
+void do_top(struct client *cl);
 void do_explain(struct client *cl);
 void do_hold_add(struct client *cl);
 void do_hold_del(struct client *cl);
@@ -82,6 +84,11 @@ void do_record_status(struct client *cl);
 void do_record_take(struct client *cl);
 void do_record_live(struct client *cl);
 void do_record_delete(struct client *cl);
+
+/* What status tells. */
+json_t *status_json(struct invspid *d);
+/* The connections that are out of step, or given up. */
+json_t *attention_json(struct invspid *d);
 
 /* A flow, its evidence, and @dec, which may differ from the flow's own decision. */
 json_t *explain_flow(const struct tracked *t, const struct decision *dec);
