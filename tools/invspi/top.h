@@ -191,5 +191,7 @@ int top_terminal(struct top *t);
 /* Wide characters and all; for the tests, too. Pads or cuts @text to @width columns. */
 void top_cell(char *buf, size_t size, const char *text, int width, bool right);
 int top_width(const char *text);
+/* A span in five columns: 3.0s, 1m03s, 3h12m; "-" if negative. */
+void top_age(char *buf, size_t size, int64_t ms);
 
 #endif /* INVSPI_TOP_H */

@@ -140,7 +140,7 @@ static void put_who(struct draw *d)
 		     d->s->module ? "loaded" : "-");
 		return;
 	}
-	fmt_age(age, (uint64_t)number_of(st, "uptime_ms") / 1000 * 1000);
+	top_age(age, sizeof(age), number_of(st, "uptime_ms"));
 	putf(d, TOP_PLAIN, "invspi top %.8s UTC  module %s  IKE daemon %s  mode %s%s  up %s",
 	     when + 11, d->s->module ? "loaded" : "-", text_of(ike, "state"), text_of(st, "mode"),
 	     json_is_true(json_object_get(st, "dry_run")) ? " (dry run)" : "", age);
@@ -333,11 +333,12 @@ static void put_flow_detail(struct draw *d, const struct top_flow *f)
 {
 	char src[FMT_ADDR_LEN], dst[FMT_ADDR_LEN], first[FMT_AGE_LEN];
 
+	top_age(first, sizeof(first), (int64_t)f->flow.first_age_ms);
 	putf(d, TOP_PLAIN, "%s -> %s %s spi 0x%08" PRIx32 "%s: %" PRIu64 " packets in %s",
 	     fmt_addr(src, f->flow.family, &f->flow.src),
 	     fmt_addr(dst, f->flow.family, &f->flow.dst),
 	     f->flow.proto == IPPROTO_AH ? "ah" : "esp", f->flow.spi, f->flow.sport ? " udp" : "",
-	     f->flow.packets, fmt_age(first, f->flow.first_age_ms));
+	     f->flow.packets, first);
 	if (*f->grade)
 		putf(d, TOP_PLAIN, "%s: %s (%s)%s%s", f->grade, f->action, f->why,
 		     *f->blocked ? "; blocked: " : "", f->blocked);

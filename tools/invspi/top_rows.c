@@ -37,16 +37,16 @@ static void put_count(char *buf, size_t size, uint64_t n)
 		snprintf(buf, size, "%" PRIu64, n);
 }
 
-static void put_age(char *buf, size_t size, int64_t ms)
+void top_age(char *buf, size_t size, int64_t ms)
 {
 	char age[FMT_AGE_LEN];
 
 	if (ms < 0)
 		snprintf(buf, size, "-");
+	else if (ms < 60000)
+		snprintf(buf, size, "%.1fs", (double)ms / 1000);
 	else
-		snprintf(buf, size, "%s",
-			 fmt_age(age, ms < 10000 ? (uint64_t)ms / 100 * 100
-						 : (uint64_t)ms / 1000 * 1000));
+		snprintf(buf, size, "%s", fmt_age(age, (uint64_t)ms));
 }
 
 static void put_or_dash(char *buf, size_t size, const char *text)
@@ -169,7 +169,7 @@ static int by_conn_last(const void *a, const void *b)
 
 static void conn_ago(const void *row, char *buf, size_t size)
 {
-	put_age(buf, size, CONN(row)->ago_ms);
+	top_age(buf, size, CONN(row)->ago_ms);
 }
 
 static int by_conn_ago(const void *a, const void *b)
@@ -293,7 +293,7 @@ static int by_flow_packets(const void *a, const void *b)
 
 static void flow_first(const void *row, char *buf, size_t size)
 {
-	put_age(buf, size, (int64_t)FLOW(row)->flow.first_age_ms);
+	top_age(buf, size, (int64_t)FLOW(row)->flow.first_age_ms);
 }
 
 static int by_flow_first(const void *a, const void *b)
@@ -303,7 +303,7 @@ static int by_flow_first(const void *a, const void *b)
 
 static void flow_last(const void *row, char *buf, size_t size)
 {
-	put_age(buf, size, (int64_t)FLOW(row)->flow.last_age_ms);
+	top_age(buf, size, (int64_t)FLOW(row)->flow.last_age_ms);
 }
 
 static int by_flow_last(const void *a, const void *b)
