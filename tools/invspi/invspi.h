@@ -14,6 +14,7 @@ enum exit_code {
 	EXIT_FINE = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
+	EXIT_ERRORS = 3, /* of `doctor' */
 };
 
 /**
@@ -87,5 +88,6 @@ int recover_main(struct invspi *inv, struct args *args);
 int peer_main(struct invspi *inv, struct args *args);
 int record_main(struct invspi *inv, struct args *args);
 int top_main(struct invspi *inv, struct args *args);
+int doctor_main(struct invspi *inv, struct args *args);
 
 #endif /* INVSPI_INVSPI_H */

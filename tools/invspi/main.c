@@ -18,25 +18,17 @@ static const char usage[] =
 	"Usage: invspi [ OPTIONS ] OBJECT { COMMAND | help }\n"
 	"       invspi { help | -V }\n"
 	"where  OBJECT := { flow | stats | config | monitor | status | explain | history |\n"
-	"                   hold | mode | recover | peer | record | top }\n"
+	"                   hold | mode | recover | peer | record | top |\n"
+	"                   doctor }\n"
 	"       OPTIONS := { -j[son] | -p[retty] | -s[tatistics] | -n[etns] NETNS |\n"
 	"                    --control PATH | --state DIR | -V[ersion] | -h[elp] }\n";
 
 static const struct command objects[] = {
-	{ "flow", flow_main },
-	{ "stats", stats_main },
-	{ "config", config_main },
-	{ "monitor", monitor_main },
-	{ "status", status_main },
-	{ "hold", hold_main },
-	{ "explain", explain_main },
-	{ "history", history_main },
-	{ "mode", mode_main },
-	{ "recover", recover_main },
-	{ "peer", peer_main },
-	{ "record", record_main },
-	{ "top", top_main },
-	{ NULL, NULL },
+	{ "flow", flow_main },	     { "stats", stats_main },	  { "config", config_main },
+	{ "monitor", monitor_main }, { "status", status_main },	  { "hold", hold_main },
+	{ "explain", explain_main }, { "history", history_main }, { "mode", mode_main },
+	{ "recover", recover_main }, { "peer", peer_main },	  { "record", record_main },
+	{ "top", top_main },	     { "doctor", doctor_main },	  { NULL, NULL },
 };
 
 int failed(const struct invspi_err *err)

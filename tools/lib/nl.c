@@ -44,6 +44,11 @@ void invspi_nl_close(struct invspi_nl *nl)
 	free(nl);
 }
 
+unsigned int invspi_nl_version(const struct invspi_nl *nl)
+{
+	return nl->sock->version;
+}
+
 static void put_addr(struct nlmsghdr *nlh, int family, uint16_t attr4, uint16_t attr6,
 		     const union invspi_addr *addr)
 {

@@ -39,6 +39,9 @@ typedef void (*invspi_event_cb)(enum invspi_event event, const struct invspi_flo
 int invspi_nl_open(struct invspi_nl **nlp, struct invspi_err *err);
 void invspi_nl_close(struct invspi_nl *nl);
 
+/* Version of the family that answers; XFRM_INVSPI_FAMILY_VERSION is what we speak. */
+unsigned int invspi_nl_version(const struct invspi_nl *nl);
+
 /**
  * invspi_nl_flow_dump() - all flows that match a filter
  * @filter: NULL for all

@@ -209,6 +209,7 @@ int nl_sock_talk(struct nl_sock *s, struct nlmsghdr *nlh, const char *name, nl_r
 struct family {
 	uint16_t id;
 	uint32_t group;
+	uint32_t version;
 };
 
 static int group_cb(const struct nlattr *group, struct family *found)
@@ -242,6 +243,9 @@ static int family_cb(const struct nlmsghdr *nlh, void *arg, struct invspi_err *e
 		if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID &&
 		    mnl_attr_validate(attr, MNL_TYPE_U16) >= 0)
 			found->id = mnl_attr_get_u16(attr);
+		else if (mnl_attr_get_type(attr) == CTRL_ATTR_VERSION &&
+			 mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+			found->version = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == CTRL_ATTR_MCAST_GROUPS)
 			mnl_attr_for_each_nested(group, attr)
 				group_cb(group, found);
@@ -290,5 +294,6 @@ int nl_sock_resolve(struct nl_sock *s, bool *changed, struct invspi_err *err)
 		*changed = found.id != s->family;
 	s->family = found.id;
 	s->group = found.group;
+	s->version = found.version;
 	return 0;
 }

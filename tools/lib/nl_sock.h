@@ -16,6 +16,7 @@
  * struct nl_sock - a generic netlink socket
  * @family: number of our family
  * @group: number of its multicast group
+ * @version: of the family
  */
 struct nl_sock {
 	struct mnl_socket *mnl;
@@ -23,6 +24,7 @@ struct nl_sock {
 	uint32_t seq;
 	uint16_t family;
 	uint32_t group;
+	uint32_t version;
 	char buf[NL_BUF_SIZE] __attribute__((aligned(8)));
 };
 
