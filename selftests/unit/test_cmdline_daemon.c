@@ -30,6 +30,40 @@
 #define CONN_TEXT \
 	"connection:\n    mode advise\n    hold no\nchildren:\n    child net up yes\nsas -\n"
 
+/* As invspid tells it; the last member is one that this program does not know. */
+#define STATUS(state, why, mode, attention)                                                       \
+	"{\"ok\":true,\"status\":{\"mode\":\"" mode "\",\"version\":\"1.0\",\"pid\":7,"           \
+	"\"uptime_ms\":187000,\"dry_run\":false,\"module\":{\"state\":\"loaded\",\"packets\":12," \
+	"\"no_state\":11,\"flows\":2,\"overruns\":0},\"daemon\":{\"backend\":\"strongswan\","     \
+	"\"state\":\"" state "\",\"why\":\"" why "\",\"pid\":9,\"connections\":3,\"vici\":null}," \
+	"\"kernel\":{\"sas\":4},\"history\":{\"file\":\"/var/history.db\",\"error\":null},"       \
+	"\"settings\":{\"holds\":1,\"modes\":0,\"error\":null},\"metrics\":{\"listen\":null,"     \
+	"\"error\":null},\"outcomes\":{\"healed\":5,\"quiet\":1,\"stale\":0,\"failed\":2},"       \
+	"\"in_flight\":1,\"looks\":9,\"decided\":9,\"decide_us\":1.5,"                            \
+	"\"attention\":[" attention "],"                                                          \
+	"\"news\":{\"a\":1}}}\n"
+#define STATUS_PARTS(daemon, mode)                                          \
+	"  invspid     1.0, pid 7, up 3m07s, mode " mode "\n"               \
+	"  module      loaded, 12 packets dropped (no_state 11), 2 flows\n" \
+	"  IKE daemon  strongswan " daemon "\n"                             \
+	"  history     /var/history.db\n"                                   \
+	"  settings    1 holds, 0 modes\n"                                  \
+	"  metrics     off\n"                                               \
+	"  actions     5 healed, 1 quiet, 0 stale, 2 failed, 1 under way\n" \
+	"news:\n    a 1\n"
+#define TROUBLED                                                                               \
+	"{\"conn\":\"gw\\u001b[2J\",\"peer\":\"192.0.2.2\",\"held\":false,\"desync\":1,"       \
+	"\"packets\":412,\"gave_up\":1,\"last\":{\"action\":\"rekey\",\"outcome\":\"failed\"," \
+	"\"ago_ms\":63000}}"
+
+#define EXPLAINED                                                                                 \
+	"{\"ok\":true,\"flows\":[{\"src\":\"192.0.2.1\",\"dst\":\"192.0.2.9\",\"proto\":\"esp\"," \
+	"\"spi\":\"0xb761863e\",\"packets\":412,\"conn\":\"gw\",\"child\":\"n\\u001b\","          \
+	"\"grade\":\"lost_in_kernel\",\"action\":\"wait\",\"wanted\":\"rekey\","                  \
+	"\"why\":\"it is gone\","                                                                 \
+	"\"blocked\":\"backoff\",\"evidence\":{\"inbound\":\"there\",\"ike_sa\":\"unknown\","     \
+	"\"desync\":true,\"spoofed\":false,\"silent\":3,\"hist_end\":null}}],\"left_out\":2}\n"
+
 struct row {
 	const char *args[10];
 	const char *request; /* NULL: none arrives */
@@ -80,6 +114,41 @@ static const struct row rows[] = {
 	  "mode recover\nike:\n    state ready\n    sas 2\ndry_run no\nerror -\n",
 	  "" },
 	{ { "-j", "status" }, "{\"command\":\"status\"}\n", STATUS_ANSWER, 0, STATUS_ANSWER, "" },
+	{ { "status" },
+	  "{\"command\":\"status\"}\n",
+	  STATUS("ready", "", "recover", ""),
+	  0,
+	  "OK: what falls out of step is healed\n" STATUS_PARTS(
+		  "ready, 3 connections, 4 SAs in the kernel", "recover"),
+	  "" },
+	{ { "status" },
+	  "{\"command\":\"status\"}\n",
+	  STATUS("foreign", "another namespace", "recover", ""),
+	  0,
+	  "BROKEN: the IKE daemon cannot be asked: another namespace\n" STATUS_PARTS(
+		  "foreign: another namespace", "recover"),
+	  "" },
+	{ { "status" },
+	  "{\"command\":\"status\"}\n",
+	  STATUS("ready", "", "observe", TROUBLED),
+	  0,
+	  "TROUBLE: given up after too many failures, see below\n" STATUS_PARTS(
+		  "ready, 3 connections, 4 SAs in the kernel",
+		  "observe") "gw\\x1b[2J: out of step, 412 packets lost, given up, peer 192.0.2.2; "
+			     "last: rekey failed 1m03s ago\n"
+			     "    -> invspi history conn gw\\x1b[2J; invspi peer retry gw\\x1b[2J\n",
+	  "" },
+	{ { "explain" },
+	  "{\"command\":\"explain\"}\n",
+	  EXPLAINED,
+	  0,
+	  "192.0.2.1 -> 192.0.2.9 esp spi 0xb761863e of gw/n\\x1b: 412 packets dropped\n"
+	  "    found     lost_in_kernel: it is gone\n"
+	  "    action    look again soon\n"
+	  "    blocked   rekey: backoff\n"
+	  "    evidence  inbound=there desync silent=3\n"
+	  "and 2 more: name some with src, dst or spi\n",
+	  "" },
 	{ { "hold" },
 	  "{\"command\":\"hold-show\"}\n",
 	  HOLDS_ANSWER,

@@ -67,22 +67,25 @@ static void test_show(void)
 	ktap_int("history", 0, r.status);
 	ktap_str(
 		"the oldest first, escaped, with the times of an action",
-		"2026-09-21T14:14:20.000Z sa conn gw child net src 192.0.2.2 spi 0xc0000001"
-		" end rekeyed installed 2026-09-21T14:13:20.000Z rekeyed_to 0xc0000002\n"
-		"2026-09-21T14:14:20.000Z sa conn gw child net src 192.0.2.2 spi 0xc0000002 alive\n"
-		"2026-09-21T14:14:21.000Z action conn gw child net\\x1b[2J\\\\xff src 192.0.2.2"
-		" spi 0xc0000001 grade lost_in_kernel action rekey outcome healed\n"
-		"    first_drop 2026-09-21T14:14:18.500Z verdict 2026-09-21T14:14:19.500Z\n"
-		"    acted 2026-09-21T14:14:19.600Z first_new 2026-09-21T14:14:19.900Z\n",
+		"2026-09-21T14:14:20.000Z gw/net: SA 0xc0000001 from 192.0.2.2 ended: rekeyed to"
+		" 0xc0000002, after 1m00s\n"
+		"2026-09-21T14:14:20.000Z gw/net: SA 0xc0000002 from 192.0.2.2 installed, alive\n"
+		"2026-09-21T14:14:21.000Z gw/net\\x1b[2J\\\\xff: rekey healed, 1.400s from the first"
+		" dropped to the first delivered packet (lost_in_kernel, peer 192.0.2.2, spi 0xc0000001)\n",
 		r.out);
+	r = RUN(dir, "-s", "history", "limit", "1");
+	ktap_has("with -s the times of an action",
+		 "    first_drop 2026-09-21T14:14:18.500Z verdict 2026-09-21T14:14:19.500Z\n"
+		 "    acted 2026-09-21T14:14:19.600Z first_new 2026-09-21T14:14:19.900Z\n",
+		 r.out);
 	r = RUN(dir, "history", "limit", "1");
-	ktap_has("the newest one", "Z action", r.out);
-	ktap_ok(!strstr(r.out, " sa "), "and no other");
+	ktap_has("the newest one", ": rekey healed", r.out);
+	ktap_ok(!strstr(r.out, ": SA "), "and no other");
 	r = RUN(dir, "history", "other");
 	ktap_str("another connection", "nothing recorded of that\n", r.out);
 	r = RUN(dir, "history", "conn", "gw", "since", "2026-09-21T14:14:20.500Z");
-	ktap_has("since", "Z action", r.out);
-	ktap_ok(!strstr(r.out, " sa "), "nothing older");
+	ktap_has("since", ": rekey healed", r.out);
+	ktap_ok(!strstr(r.out, ": SA "), "nothing older");
 	r = RUN(dir, "history", "since", "2026-09-22");
 	ktap_str("since later", "nothing recorded of that\n", r.out);
 

@@ -10,6 +10,7 @@
 #include "parse.h"
 #include "request.h"
 #include "render.h"
+#include "status.h"
 
 #define HOLD_MAX_MS (UINT64_C(3650) * 86400000)
 
@@ -28,7 +29,7 @@ static int status(struct invspi *inv, struct args *args)
 {
 	if (want_end(args))
 		return EXIT_USAGE;
-	return request_run(inv, request_new("status"), "status", "");
+	return request_print(inv, request_new("status"), "status", status_print);
 }
 
 int status_main(struct invspi *inv, struct args *args)
@@ -213,7 +214,7 @@ static int explain(struct invspi *inv, struct args *args)
 	}
 	if (json_object_get(request, "conn"))
 		return request_conn(inv, request);
-	return request_run(inv, request, "flows", "no flow to explain");
+	return request_print(inv, request, "flows", explain_print);
 }
 
 /* `explain' has no commands but help: its words are selectors. */

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "control.h"
 #include "history_db.h"
+#include "history_print.h"
 #include "parse.h"
 #include "request.h"
 
@@ -159,6 +160,12 @@ static json_t *time_or_null(int64_t unix_ms)
 	return unix_ms > 0 ? json_string(fmt_time(buf, unix_ms)) : json_null();
 }
 
+/* Of two moments, both 0 if not known. */
+static json_t *span(int64_t from, int64_t to)
+{
+	return from > 0 && to >= from ? json_integer(to - from) : json_null();
+}
+
 static json_t *addr_text(int family, const void *bytes)
 {
 	union invspi_addr addr = { { 0 } };
@@ -187,6 +194,8 @@ static json_t *sa_record(sqlite3_stmt *stmt)
 	json_object_set_new(j, "installed", time_or_null(sa.installed_wall));
 	json_object_set_new(j, "end", json_string(end_name(sa.end)));
 	json_object_set_new(j, "ended", time_or_null(sa.end == END_NONE ? 0 : sa.ended_wall));
+	json_object_set_new(j, "lived_ms",
+			    span(sa.installed_wall, sa.end == END_NONE ? 0 : sa.ended_wall));
 	json_object_set_new(j, "rekeyed_from", spi_or_null(sa.rekeyed_from));
 	json_object_set_new(j, "rekeyed_to", spi_or_null(sa.rekeyed_to));
 	json_object_set_new(j, "remote_id", text(sa.remote_id));
@@ -263,6 +272,9 @@ static json_t *action_record(sqlite3_stmt *stmt)
 	json_object_set_new(j, "verdict", moment(stmt, A_VERDICT));
 	json_object_set_new(j, "acted", moment(stmt, A_ACTED));
 	json_object_set_new(j, "first_new", moment(stmt, A_FIRST_NEW));
+	json_object_set_new(j, "took_ms",
+			    span(sqlite3_column_int64(stmt, A_FIRST_DROP),
+				 sqlite3_column_int64(stmt, A_FIRST_NEW)));
 	return j;
 }
 
@@ -341,50 +353,6 @@ static int each(sqlite3 *db, const struct wanted *w, void (*fn)(void *arg, json_
 
 /* ---- show ---- */
 
-static const char *member(json_t *record, const char *key)
-{
-	const char *s = json_string_value(json_object_get(record, key));
-
-	return s ? s : "-";
-}
-
-static void put(struct fmt *f, json_t *record, const char *text_format, const char *key)
-{
-	fmt_string(f, FMT_NO_KEY, text_format, member(record, key));
-}
-
-static void print_record(struct fmt *f, json_t *record)
-{
-	bool action = !strcmp(member(record, "type"), "action");
-	bool alive = !strcmp(member(record, "end"), end_name(END_NONE));
-
-	put(f, record, "%s", !action && alive ? "installed" : "ended");
-	put(f, record, " %s", "type");
-	put(f, record, " conn %s", "conn");
-	put(f, record, " child %s", "child");
-	put(f, record, " src %s", "src");
-	put(f, record, " spi %s", "spi");
-	if (action) {
-		put(f, record, " grade %s", "grade");
-		put(f, record, " action %s", "action");
-		put(f, record, " outcome %s", "outcome");
-		put(f, record, "\n    first_drop %s", "first_drop");
-		put(f, record, " verdict %s", "verdict");
-		put(f, record, "\n    acted %s", "acted");
-		put(f, record, " first_new %s\n", "first_new");
-		return;
-	}
-	if (alive) {
-		fmt_text(f, " alive\n");
-		return;
-	}
-	put(f, record, " end %s", "end");
-	put(f, record, " installed %s", "installed");
-	if (json_is_string(json_object_get(record, "rekeyed_to")))
-		put(f, record, " rekeyed_to %s", "rekeyed_to");
-	fmt_text(f, "\n");
-}
-
 static void collect(void *arg, json_t *record)
 {
 	json_array_append_new(arg, record);
@@ -409,7 +377,7 @@ static int show(struct invspi *inv, const struct wanted *w)
 		fmt_array(f, NULL);
 	for (i = json_array_size(records); !rc && i--;) {
 		if (!fmt_is_json(f)) {
-			print_record(f, json_array_get(records, i));
+			history_print(inv, json_array_get(records, i));
 			continue;
 		}
 		json_dumpf(json_array_get(records, i), f->out, JSON_COMPACT | JSON_ENSURE_ASCII);

@@ -23,6 +23,13 @@ int request_bad(json_t *request, struct args *args, const char *what);
  */
 int request_run(struct invspi *inv, json_t *request, const char *key, const char *none);
 
+/**
+ * request_print() - the same, with a text of one's own
+ * @print: writes @what, the member @key of @answer
+ */
+int request_print(struct invspi *inv, json_t *request, const char *key,
+		  void (*print)(struct invspi *inv, json_t *answer, json_t *what));
+
 /* The same for an answer about one connection, which may say that it failed. */
 int request_conn(struct invspi *inv, json_t *request);
 
