@@ -3,7 +3,8 @@
 """
 scrape [--open] URL [NAME{LABEL="VALUE",...}...] - the metrics at URL, as OpenMetrics with
 --open, or only the values of the samples that are named, one a line; "-" where there is
-none. Checks the content type and, in OpenMetrics, the end.
+none. Checks the content type and, in OpenMetrics, the end. With --raw what is there,
+whatever it is.
 """
 import sys
 import urllib.request
@@ -13,6 +14,10 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def main(args):
+    if args[0] == "--raw":
+        with urllib.request.urlopen(args[1], timeout=20) as answer:
+            sys.stdout.write(answer.read().decode())
+        return
     accept, want = "*/*", TEXT
     if args[0] == "--open":
         args.pop(0)

@@ -169,9 +169,10 @@ static int is_signed(const struct doctor *d, const char *file)
 		return -1;
 	snprintf(full, sizeof(full), "%s%s", d->root, file);
 	f = fopen(full, "re");
-	if (f && !fseek(f, -(long)strlen(SIGNATURE), SEEK_END) &&
-	    fread(end, 1, strlen(SIGNATURE), f) == strlen(SIGNATURE))
-		ret = !strcmp(end, SIGNATURE);
+	if (f)
+		ret = !fseek(f, -(long)strlen(SIGNATURE), SEEK_END) &&
+		      fread(end, 1, strlen(SIGNATURE), f) == strlen(SIGNATURE) &&
+		      !strcmp(end, SIGNATURE);
 	if (f)
 		fclose(f);
 	return ret;
