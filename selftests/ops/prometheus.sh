@@ -3,17 +3,17 @@
 #
 # A real Prometheus scrapes a real gateway, with the rules as they are shipped, but that
 # they do not wait: an alert fires on a desync and clears when it has healed. PROMETHEUS:
-# the folder of the programs (/share). Its unit tests are in check.sh.
+# the folder of the programs and of the rules (/share). When which alert fires is tested
+# in check.sh.
 cd "$(dirname "$0")" || exit 1
 . ../recovery/lab/lab.sh
 . ../recovery/lab/judge.sh
 
 PROMETHEUS=${PROMETHEUS:-/share}
-RULES=../../tools/etc/prometheus/invspid.rules.yml
+RULES=$PROMETHEUS/invspid.rules.yml
 LAB_HELPER_A="metrics_listen = on"
 
 [ -x "$PROMETHEUS/prometheus" ] || skip_all "no prometheus in $PROMETHEUS"
-[ -e "$RULES" ] || RULES=/share/invspid.rules.yml
 
 # query PATH JQ - asks Prometheus
 query()
