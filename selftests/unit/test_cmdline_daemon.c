@@ -38,7 +38,10 @@
 	"\"state\":\"" state "\",\"why\":\"" why "\",\"pid\":9,\"connections\":3,\"vici\":null}," \
 	"\"kernel\":{\"sas\":4},\"history\":{\"file\":\"/var/history.db\",\"error\":null},"       \
 	"\"settings\":{\"holds\":1,\"modes\":0,\"error\":null},\"metrics\":{\"listen\":null,"     \
-	"\"error\":null},\"outcomes\":{\"healed\":5,\"quiet\":1,\"stale\":0,\"failed\":2},"       \
+	"\"error\":null},\"record\":{\"state\":\"idle\",\"folder\":\"/var/record\","              \
+	"\"bundles\":3,\"bytes\":4097,\"refused\":0,\"error\":null},"                             \
+	"\"hooks\":{\"run\":4,\"failed\":1,\"dropped\":0},"                                       \
+	"\"outcomes\":{\"healed\":5,\"quiet\":1,\"stale\":0,\"failed\":2},"                       \
 	"\"in_flight\":1,\"looks\":9,\"decided\":9,\"decide_us\":1.5,"                            \
 	"\"attention\":[" attention "],"                                                          \
 	"\"news\":{\"a\":1}}}\n"
@@ -49,6 +52,8 @@
 	"  history     /var/history.db\n"                                   \
 	"  settings    1 holds, 0 modes\n"                                  \
 	"  metrics     off\n"                                               \
+	"  recorder    idle, 3 bundles (5 KiB) in /var/record\n"            \
+	"  hooks       4 run, 1 failed, 0 dropped\n"                        \
 	"  actions     5 healed, 1 quiet, 0 stale, 2 failed, 1 under way\n" \
 	"news:\n    a 1\n"
 #define TROUBLED                                                                               \
@@ -75,10 +80,10 @@ struct row {
 
 #define TAKEN \
 	"{\"ok\":true,\"record\":{\"bundle\":7,\"path\":\"/x/000007\",\"ready_in_ms\":18000}}\n"
-#define EVENTS                                                                                            \
-	"{\"ok\":true,\"events\":[{\"time\":\"2026-01-02T03:04:05.000Z\",\"offset_ms\":-1500,"            \
-	"\"kind\":\"ike\",\"peer\":\"192.0.2.2\",\"conn\":\"a\\\\b\",\"ike_id\":3,\"spi\":null,\"text\":" \
-	"\"[IKE] odd\\u001b[31m\"},{\"time\":\"x\",\"kind\":7,\"peer\":null}]}\n"
+#define EVENTS                                                                                   \
+	"{\"ok\":true,\"events\":[{\"time\":\"2026-01-02T03:04:05.000Z\",\"offset_ms\":-1500,"   \
+	"\"kind\":\"ike\",\"peer\":\"192.0.2.2\",\"conn\":\"a\\\\b\",\"ike_id\":3,\"spi\":null," \
+	"\"text\":\"[IKE] odd\\u001b[31m\"},{\"time\":\"x\",\"kind\":7,\"peer\":null}]}\n"
 
 static const struct row rows[] = {
 	{ { "record", "take", "gw", "reason", "a b", "now" },

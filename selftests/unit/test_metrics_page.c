@@ -7,6 +7,7 @@
 
 #include "ktap.h"
 #include "daemon.h"
+#include "hook.h"
 #include "metrics.h"
 #include "mode.h"
 
@@ -28,6 +29,20 @@ int invspi_nl_stats_get(struct invspi_nl *nl, struct invspi_stats *st, struct in
 	st->flows_max = 4096;
 	st->evicted_packets = 7;
 	return module_answer;
+}
+
+void record_counts(const struct recorder *r, struct record_counts *c)
+{
+	(void)r;
+	*c = (struct record_counts){ true, 3, 4711, 5, 1 };
+}
+
+void hooks_counts(const struct hooks *hs, uint64_t *run, uint64_t *failed, uint64_t *dropped)
+{
+	(void)hs;
+	*run = 8;
+	*failed = 2;
+	*dropped = 1;
 }
 
 enum daemon_state ike_state(const struct ike *ike)
@@ -177,6 +192,14 @@ static void test_page(bool open)
 		"\ninvspid_child_sas 3\n",
 		"\ninvspid_kernel_sas 12\n",
 		"\ninvspid_history_ok 1\n",
+		"\ninvspid_recorder_ok 1\n",
+		"\ninvspid_bundles 3\n",
+		"\ninvspid_bundles_size_bytes 4711\n",
+		"\ninvspid_bundles_written_total 5\n",
+		"\ninvspid_bundles_failed_total 1\n",
+		"\ninvspid_hooks_run_total 8\n",
+		"\ninvspid_hooks_failed_total 2\n",
+		"\ninvspid_hooks_dropped_total 1\n",
 		"\ninvspid_recoveries_total{action=\"rekey\",outcome=\"healed\"} 1\n",
 		"\ninvspid_recovery_duration_seconds_bucket{evidence=\"certain\",le=\"0.25\"} 0\n",
 		"\ninvspid_recovery_duration_seconds_bucket{evidence=\"certain\",le=\"0.5\"} 1\n",

@@ -136,6 +136,10 @@ void check_history(struct doctor *d)
 	if (*error)
 		found(d, SEVERITY_ERROR, NULL, "mend that; then set holds and modes anew",
 		      "holds and modes are not saved: %s", error);
+	error = text_of(json_object_get(d->status, "record"), "error");
+	if (*error)
+		found(d, SEVERITY_WARNING, NULL, "mend that; invspi record take now tries again",
+		      "the flight recorder could not write: %s", error);
 	if (stat(dir, &st)) {
 		if (!d->status)
 			found(d, SEVERITY_NOTE, dir, NULL, "%s; invspid makes it", strerror(errno));

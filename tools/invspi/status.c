@@ -11,10 +11,11 @@
 #include "render.h"
 #include "status.h"
 
-static const char *const known[] = { "mode",	  "version",   "pid",	    "uptime_ms", "dry_run",
-				     "module",	  "daemon",    "kernel",    "history",	 "settings",
-				     "metrics",	  "outcomes",  "in_flight", "looks",	 "decided",
-				     "decide_us", "attention", "stopped" };
+static const char *const known[] = {
+	"mode",	     "version", "pid",	    "uptime_ms", "dry_run",   "module",	 "daemon",
+	"kernel",    "history", "settings", "metrics",	 "record",    "hooks",	 "outcomes",
+	"in_flight", "looks",	"decided",  "decide_us", "attention", "stopped",
+};
 
 static const char *text_of(json_t *j, const char *key)
 {
@@ -70,7 +71,8 @@ static struct verdict judge(json_t *st)
 	if (has(attention, "desync"))
 		return (struct verdict){ "TROUBLE", "out of step and not healed yet, see below",
 					 "" };
-	if (*part(st, "history", "error") || *part(st, "settings", "error"))
+	if (*part(st, "history", "error") || *part(st, "settings", "error") ||
+	    *part(st, "record", "error"))
 		return (struct verdict){ "WARNING", "its state directory cannot be written", "" };
 	if (json_is_true(json_object_get(st, "dry_run")))
 		return (struct verdict){ "PASSIVE", "it runs with --dry-run, and does nothing",
@@ -138,6 +140,37 @@ static void print_daemon(struct fmt *f, json_t *st)
 	if (*text_of(ike, "why"))
 		fmt_string(f, FMT_NO_KEY, ready ? " (%s)" : ": %s", text_of(ike, "why"));
 	fmt_text(f, "\n");
+}
+
+static void print_recorder(struct fmt *f, json_t *st)
+{
+	json_t *r = json_object_get(st, "record");
+
+	if (!json_is_object(r))
+		return;
+	label(f, "recorder");
+	fmt_string(f, FMT_NO_KEY, "%s", text_of(r, "state"));
+	fmt_text(f, ", %" JSON_INTEGER_FORMAT " bundles (%" JSON_INTEGER_FORMAT " KiB)",
+		 number_of(r, "bundles"), (number_of(r, "bytes") + 1023) / 1024);
+	fmt_string(f, FMT_NO_KEY, " in %s", text_of(r, "folder"));
+	if (number_of(r, "refused"))
+		fmt_text(f, ", %" JSON_INTEGER_FORMAT " more refused, see record_per_hour",
+			 number_of(r, "refused"));
+	print_error(f, text_of(r, "error"));
+}
+
+/* Nobody need know of hooks who has none. */
+static void print_hooks(struct fmt *f, json_t *st)
+{
+	json_t *h = json_object_get(st, "hooks");
+
+	if (!number_of(h, "run") && !number_of(h, "failed") && !number_of(h, "dropped"))
+		return;
+	label(f, "hooks");
+	fmt_text(f,
+		 "%" JSON_INTEGER_FORMAT " run, %" JSON_INTEGER_FORMAT
+		 " failed, %" JSON_INTEGER_FORMAT " dropped\n",
+		 number_of(h, "run"), number_of(h, "failed"), number_of(h, "dropped"));
 }
 
 static void print_rest(struct fmt *f, json_t *st)
@@ -237,6 +270,8 @@ void status_print(struct invspi *inv, json_t *answer, json_t *st)
 	print_module(f, st);
 	print_daemon(f, st);
 	print_rest(f, st);
+	print_recorder(f, st);
+	print_hooks(f, st);
 	print_actions(f, st);
 	rest = unknown(st);
 	if (json_object_size(rest))

@@ -12,6 +12,7 @@
 
 #include "daemon.h"
 #include "expo.h"
+#include "hook.h"
 #include "metrics.h"
 #include "mode.h"
 
@@ -122,6 +123,28 @@ static void health_page(struct expo *x, struct invspid *d)
 	    d->count.overruns);
 	one(x, EXPO_COUNTER, "invspid_log_suppressed", "Log lines about flows that were left out.",
 	    d->count.logs_suppressed);
+}
+
+static void recorder_page(struct expo *x, struct invspid *d)
+{
+	uint64_t run, failed, dropped;
+	struct record_counts c;
+
+	record_counts(d->record, &c);
+	one(x, EXPO_GAUGE, "invspid_recorder_ok",
+	    "Whether the flight recorder could write its last bundle.", c.ok);
+	one(x, EXPO_GAUGE, "invspid_bundles", "Bundles of the flight recorder that are kept.",
+	    c.bundles);
+	one(x, EXPO_GAUGE, "invspid_bundles_size_bytes", "What they take on disk.", c.bytes);
+	one(x, EXPO_COUNTER, "invspid_bundles_written", "Bundles that were written.", c.written);
+	one(x, EXPO_COUNTER, "invspid_bundles_failed", "Bundles that could not be written.",
+	    c.failed);
+	hooks_counts(d->hooks, &run, &failed, &dropped);
+	one(x, EXPO_COUNTER, "invspid_hooks_run", "Hooks that were run.", run);
+	one(x, EXPO_COUNTER, "invspid_hooks_failed",
+	    "Hooks that could not be run, failed, or took too long.", failed);
+	one(x, EXPO_COUNTER, "invspid_hooks_dropped",
+	    "Hooks that were not run, for too many waited.", dropped);
 }
 
 static void process_page(struct expo *x, struct invspid *d)
@@ -369,6 +392,7 @@ char *metrics_page(struct invspid *d, bool open_metrics, size_t *len)
 	mode_page(&x, d);
 	daemon_page(&x, d);
 	health_page(&x, d);
+	recorder_page(&x, d);
 	actions_page(&x, d);
 	grades_page(&x, d);
 	x.failed |= !rows_init(&r, d);

@@ -378,18 +378,30 @@ const char *record_dir(const struct recorder *r)
 	return r->dir;
 }
 
+void record_counts(const struct recorder *r, struct record_counts *c)
+{
+	size_t i;
+
+	*c = (struct record_counts){ .ok = r && !r->error[0] };
+	if (!r)
+		return;
+	c->bundles = r->nhave;
+	for (i = 0; i < r->nhave; i++)
+		c->bytes += r->have[i].size;
+	c->written = r->written;
+	c->failed = r->failed;
+}
+
 json_t *record_status(const struct recorder *r)
 {
 	const char *state = r->current ? "recording" : r->queue ? "writing" : "idle";
-	uint64_t bytes = 0;
-	size_t i;
+	struct record_counts c;
 
-	for (i = 0; i < r->nhave; i++)
-		bytes += r->have[i].size;
+	record_counts(r, &c);
 	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "state", state,
-			 "folder", json_text(r->dir), "bundles", (json_int_t)r->nhave, "bytes",
-			 (json_int_t)bytes, "written", (json_int_t)r->written, "failed",
-			 (json_int_t)r->failed, "refused", (json_int_t)r->refused, "peers",
+			 "folder", json_text(r->dir), "bundles", (json_int_t)c.bundles, "bytes",
+			 (json_int_t)c.bytes, "written", (json_int_t)c.written, "failed",
+			 (json_int_t)c.failed, "refused", (json_int_t)r->refused, "peers",
 			 (json_int_t)rings_peers(r->rings), "memory",
 			 (json_int_t)rings_bytes(r->rings), "error",
 			 r->error[0] ? json_text(r->error) : json_null());

@@ -80,6 +80,18 @@ struct recording {
 bool record_begin(struct invspid *d, const struct recording *what, unsigned int *number, char *why,
 		  size_t size);
 
+/**
+ * struct record_counts
+ * @ok: the last bundle could be written
+ * @bundles: on disk now, of @bytes in all
+ * @written: since the start; @failed: those that could not be
+ */
+struct record_counts {
+	bool ok;
+	uint64_t bundles, bytes, written, failed;
+};
+
+void record_counts(const struct recorder *r, struct record_counts *c);
 /* For the control socket. */
 json_t *record_status(const struct recorder *r);
 int record_delete(struct recorder *r, unsigned int number);
