@@ -46,21 +46,6 @@ struct bound {
 
 /* ---- the kernel's answers ---- */
 
-static int dump(uint16_t type, size_t body, xfrm_query_cb cb, void *arg)
-{
-	static struct xfrm_query query = { .bus = NETLINK_ROUTE };
-	char buf[256] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	int ret;
-
-	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	mnl_nlmsg_put_extra_header(nlh, body);
-	ret = xfrm_query(&query, nlh, cb, arg);
-	xfrm_query_close(&query);
-	return ret;
-}
-
 static uint32_t u32_of(const struct xfrm_attr *attr)
 {
 	uint32_t v = 0;
@@ -283,8 +268,10 @@ void check_leak(struct doctor *d)
 		found(d, SEVERITY_NOTE, NULL, NULL, "not known: %s", d->ike_why);
 		return;
 	}
-	if (dump(RTM_GETROUTE, sizeof(struct rtmsg), take_route, &routes) ||
-	    dump(RTM_GETLINK, sizeof(struct ifinfomsg), take_link, &bound))
+	if (xfrm_query_dump(NETLINK_ROUTE, RTM_GETROUTE, sizeof(struct rtmsg), take_route,
+			    &routes) ||
+	    xfrm_query_dump(NETLINK_ROUTE, RTM_GETLINK, sizeof(struct ifinfomsg), take_link,
+			    &bound))
 		found(d, SEVERITY_WARNING, NULL, NULL, "routes or interfaces cannot be read");
 	for (i = 0; i < d->nconn; i++)
 		for (k = 0; k < d->conn[i].nchild; k++)

@@ -114,17 +114,12 @@ static int take(void *arg, uint16_t type, const void *payload, size_t len)
 /* All SAs of this namespace; NULL, with a finding, if they cannot be read. */
 static struct kernel_sa *read_sas(struct doctor *d, size_t *n)
 {
-	static struct xfrm_query query = { .bus = NETLINK_XFRM }, route = { .bus = NETLINK_ROUTE };
+	static struct xfrm_query route = { .bus = NETLINK_ROUTE };
 	struct sas s = { .now_s = (uint64_t)time(NULL), .route = &route };
-	char buf[256] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	int ret;
 
-	nlh->nlmsg_type = XFRM_MSG_GETSA;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	mnl_nlmsg_put_extra_header(nlh, sizeof(struct xfrm_usersa_id));
-	ret = xfrm_query(&query, nlh, take, &s);
-	xfrm_query_close(&query);
+	ret = xfrm_query_dump(NETLINK_XFRM, XFRM_MSG_GETSA, sizeof(struct xfrm_usersa_id), take,
+			      &s);
 	xfrm_query_close(&route);
 	/* It changed meanwhile: what was read is good enough for this. */
 	if (ret && ret != -EINTR) {

@@ -61,12 +61,6 @@ static json_t *evidence_json(const struct evidence *ev)
 	return j;
 }
 
-/* A text that is static, or null. */
-static json_t *json_or_null(const char *s)
-{
-	return s ? json_string(s) : json_null();
-}
-
 /* Both sides of what is misdirected. */
 static json_t *elsewhere_json(const struct tracked *t)
 {
@@ -78,7 +72,7 @@ static json_t *elsewhere_json(const struct tracked *t)
 			 "packet_mark", (json_int_t)t->flow.mark);
 }
 
-json_t *explain_flow(const struct tracked *t, const struct decision *dec)
+json_t *flow_json(const struct tracked *t, const struct decision *dec)
 {
 	const struct invspi_flow *f = &t->flow;
 	json_t *j = json_object();
@@ -89,14 +83,21 @@ json_t *explain_flow(const struct tracked *t, const struct decision *dec)
 	json_object_set_new(j, "dst", json_addr(f->family, f->dst.b));
 	json_object_set_new(j, "proto", json_string(invspi_proto_name(f->proto)));
 	json_object_set_new(j, "spi", json_string(spi));
-	json_object_set_new(j, "packets", json_integer((json_int_t)f->packets));
 	json_object_set_new(j, "conn", json_text(t->conn));
 	json_object_set_new(j, "child", json_text(t->child));
 	json_object_set_new(j, "grade", json_string(grade_name(dec->grade)));
 	json_object_set_new(j, "action", json_string(action_name(dec->action)));
-	json_object_set_new(j, "wanted", json_string(action_name(dec->wanted)));
 	json_object_set_new(j, "why", json_string(dec->why ? dec->why : ""));
-	json_object_set_new(j, "blocked", json_or_null(dec->blocked));
+	json_object_set_new(j, "blocked", dec->blocked ? json_string(dec->blocked) : json_null());
+	return j;
+}
+
+json_t *explain_flow(const struct tracked *t, const struct decision *dec)
+{
+	json_t *j = flow_json(t, dec);
+
+	json_object_set_new(j, "packets", json_integer((json_int_t)t->flow.packets));
+	json_object_set_new(j, "wanted", json_string(action_name(dec->wanted)));
 	if (t->ev.sa_elsewhere)
 		json_object_set_new(j, "elsewhere", elsewhere_json(t));
 	json_object_set_new(j, "evidence", evidence_json(&t->ev));

@@ -90,6 +90,9 @@ json_t *status_json(struct invspid *d);
 /* The connections that are out of step, or given up. */
 json_t *attention_json(struct invspid *d);
 
+/* A flow and @dec: what top and explain have in common. */
+json_t *flow_json(const struct tracked *t, const struct decision *dec);
+
 /* A flow, its evidence, and @dec, which may differ from the flow's own decision. */
 json_t *explain_flow(const struct tracked *t, const struct decision *dec);
 

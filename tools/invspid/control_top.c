@@ -4,7 +4,6 @@
  * at: as it was found by the last look. Nothing is asked for it, so that it can be
  * had every second.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -142,42 +141,23 @@ static json_t *conns_json(const struct view *v, json_int_t *left)
 	return j;
 }
 
-static json_t *flow_json(const struct tracked *t)
-{
-	const struct invspi_flow *f = &t->flow;
-	json_t *j = json_object();
-	char spi[16];
-
-	snprintf(spi, sizeof(spi), "0x%08" PRIx32, f->spi);
-	json_object_set_new(j, "src", json_addr(f->family, f->src.b));
-	json_object_set_new(j, "dst", json_addr(f->family, f->dst.b));
-	json_object_set_new(j, "proto", json_string(invspi_proto_name(f->proto)));
-	json_object_set_new(j, "spi", json_string(spi));
-	json_object_set_new(j, "sport", json_integer(f->sport));
-	json_object_set_new(j, "conn", json_text(t->conn));
-	json_object_set_new(j, "child", json_text(t->child));
-	json_object_set_new(j, "grade", json_string(grade_name(t->dec.grade)));
-	json_object_set_new(j, "action", json_string(action_name(t->dec.action)));
-	json_object_set_new(j, "why", json_string(t->dec.why ? t->dec.why : ""));
-	json_object_set_new(j, "blocked",
-			    t->dec.blocked ? json_string(t->dec.blocked) : json_null());
-	return j;
-}
-
 /* What nobody knows has nothing to tell that the module's table does not. */
 static json_t *flows_json(const struct invspid *d, json_int_t *left)
 {
-	json_t *j = json_array();
+	json_t *j = json_array(), *flow;
 	size_t i;
 
 	*left = 0;
 	for (i = 0; i < d->nflow; i++) {
 		if (!d->flow[i].relevant)
 			continue;
-		if (json_array_size(j) < FLOWS_MAX)
-			json_array_append_new(j, flow_json(&d->flow[i]));
-		else
+		if (json_array_size(j) >= FLOWS_MAX) {
 			++*left;
+			continue;
+		}
+		flow = flow_json(&d->flow[i], &d->flow[i].dec);
+		json_object_set_new(flow, "sport", json_integer(d->flow[i].flow.sport));
+		json_array_append_new(j, flow);
 	}
 	return j;
 }

@@ -150,29 +150,13 @@ static int take_link(void *arg, uint16_t type, const void *payload, size_t len)
 	return 0;
 }
 
-/* A socket of its own: this is rare, and the buffers are large. */
-static int dump(int bus, uint16_t type, size_t body, xfrm_query_cb cb, void *arg)
-{
-	static struct xfrm_query query;
-	char buf[256] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
-	int ret;
-
-	nlh->nlmsg_type = type;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	mnl_nlmsg_put_extra_header(nlh, body);
-	query.bus = bus;
-	ret = xfrm_query(&query, nlh, cb, arg);
-	xfrm_query_close(&query);
-	return ret;
-}
-
 static bool on_vti(const struct ike_child *c)
 {
 	struct vti vti = { .mark = c->mark_in };
 
 	return c->mark_in &&
-	       !dump(NETLINK_ROUTE, RTM_GETLINK, sizeof(struct ifinfomsg), take_link, &vti) &&
+	       !xfrm_query_dump(NETLINK_ROUTE, RTM_GETLINK, sizeof(struct ifinfomsg), take_link,
+				&vti) &&
 	       vti.found;
 }
 
@@ -193,8 +177,8 @@ bool gap_none(const struct ike_child *c)
 		return false;
 	g.nlocal = (size_t)nlocal;
 	g.nremote = (size_t)nremote;
-	if (dump(NETLINK_XFRM, XFRM_MSG_GETPOLICY, sizeof(struct xfrm_userpolicy_id), take_policy,
-		 &g))
+	if (xfrm_query_dump(NETLINK_XFRM, XFRM_MSG_GETPOLICY, sizeof(struct xfrm_userpolicy_id),
+			    take_policy, &g))
 		return false;
 	for (i = 0; i < g.nlocal; i++)
 		for (k = 0; k < g.nremote; k++)

@@ -161,6 +161,23 @@ int xfrm_query(struct xfrm_query *q, struct nlmsghdr *nlh, xfrm_query_cb cb, voi
 	return ret;
 }
 
+int xfrm_query_dump(int bus, uint16_t type, size_t body, xfrm_query_cb cb, void *arg)
+{
+	/* Its buffer is too large for the stack. */
+	static struct xfrm_query query;
+	char buf[256] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	int ret;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	mnl_nlmsg_put_extra_header(nlh, body);
+	query.bus = bus;
+	ret = xfrm_query(&query, nlh, cb, arg);
+	xfrm_query_close(&query);
+	return ret;
+}
+
 /* ---- addresses of this namespace ---- */
 
 struct addr_search {

@@ -42,6 +42,19 @@ int xfrm_query(struct xfrm_query *q, struct nlmsghdr *nlh, xfrm_query_cb cb, voi
 void xfrm_query_close(struct xfrm_query *q);
 
 /**
+ * xfrm_query_dump() - hand out all that the kernel has of a kind
+ * @bus: NETLINK_XFRM or NETLINK_ROUTE
+ * @type: of the request
+ * @body: bytes of the request's body, which is all zeros
+ *
+ * With a socket of its own, which is closed again: for what is rare. Not to be called
+ * from @cb.
+ *
+ * Return: as xfrm_query()
+ */
+int xfrm_query_dump(int bus, uint16_t type, size_t body, xfrm_query_cb cb, void *arg);
+
+/**
  * xfrm_recv() - receive from the kernel only
  *
  * Return: bytes, -EAGAIN, -EMSGSIZE if the message did not fit, other -errno.
