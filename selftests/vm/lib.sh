@@ -74,30 +74,47 @@ vm_apt_options()
 	echo 'APT::Install-Recommends "false";'
 }
 
-# vm_download SUITE PACKAGE FOLDER - puts the .deb of that suite there. By an apt of
-# its own: the machine's lists and sources stay as they are.
-vm_download()
+# vm_own_apt FOLDER SUITE... - makes there the settings, apt.conf, of an apt that knows
+# these suites of the machine's mirror. The machine's lists and sources stay as they are.
+vm_own_apt()
 {
-	local apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror
+	local apt=$1 keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror s
 
-	[ -e "$keyring" ] || vm_die "no $keyring; install debian-archive-keyring"
-	mirror=$(vm_mirror) || exit
-	apt=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_invspi-apt.XXXXXX") || vm_die "cannot make a temporary folder"
-	mkdir -p "$apt"/{lists/partial,cache/archives/partial,parts}
-	echo "deb [signed-by=$keyring] $mirror $1 main" >"$apt/sources.list"
+	shift
+	[ -e "$keyring" ] || {
+		vm_note "no $keyring; install debian-archive-keyring"
+		return 1
+	}
+	mirror=$(vm_mirror) || return
+	mkdir -p "$apt"/{lists/partial,parts} || return
+	for s; do
+		echo "deb [signed-by=$keyring] $mirror $s main"
+	done >"$apt/sources.list"
 	{
 		vm_apt_options
 		cat <<-C
 		Dir::Etc::SourceList "$apt/sources.list";
 		Dir::Etc::SourceParts "$apt/parts";
-		Dir::Etc::Preferences "/dev/null";
-		Dir::Etc::PreferencesParts "$apt/parts";
 		Dir::State::Lists "$apt/lists";
-		Dir::State::Status "/dev/null";
-		Dir::Cache "$apt/cache";
-		APT::Sandbox::User "";
 		C
 	} >"$apt/apt.conf"
+}
+
+# vm_download SUITE PACKAGE FOLDER - puts the .deb of that suite there
+vm_download()
+{
+	local apt
+
+	apt=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_invspi-apt.XXXXXX") || vm_die "cannot make a temporary folder"
+	vm_own_apt "$apt" "$1" || exit $VM_EXIT_HARNESS
+	mkdir -p "$apt/cache/archives/partial"
+	cat >>"$apt/apt.conf" <<-C
+	Dir::Etc::Preferences "/dev/null";
+	Dir::Etc::PreferencesParts "$apt/parts";
+	Dir::State::Status "/dev/null";
+	Dir::Cache "$apt/cache";
+	APT::Sandbox::User "";
+	C
 	(
 		export APT_CONFIG=$apt/apt.conf
 		apt-get -q update && cd "$3" && apt-get -q download "$2"
