@@ -109,7 +109,10 @@ heal_trial()
 		fail "$what: no helper says that it is healed"
 		note "$(log_since A invspid "$said_mark")"
 	}
-	wait_until 10 0.1 tunnel_is "$state" || fail "$what: A's SAs are $(tunnel_state), not $state"
+	wait_until 10 0.1 tunnel_is "$state" || {
+		fail "$what: A's SAs are $(tunnel_state), not $state"
+		lab_logs 60
+	}
 	for s in $(streams_of $hurt); do
 		# what A sends is not what it cannot decrypt
 		[[ $s == *:B-A ]] || continue
