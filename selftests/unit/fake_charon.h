@@ -80,6 +80,7 @@ static void put_ike(struct vici_buf *b, int id)
 	vici_put(b, "remote-port", "4500");
 	vici_put(b, "remote-id", "b.example");
 	vici_put(b, "initiator", "yes");
+	vici_put(b, "initiator-spi", "fedcba9876543210");
 	vici_put(b, "nat-any", "yes");
 	vici_put(b, "new-in-some-version", "x");
 }

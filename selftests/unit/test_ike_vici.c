@@ -106,6 +106,7 @@ static void check_listing(const struct ike_listing *l)
 	ktap_int("version", 2, sa->version);
 	ktap_int("state", IKE_ESTABLISHED, sa->state);
 	ktap_ok(sa->initiator && sa->nat, "side and NAT");
+	ktap_ok(sa->spi_initiator == 0xfedcba9876543210, "the initiator's SPI");
 	ktap_ok(sa->local.family == AF_INET && sa->local.addr[3] == 1, "our address");
 	ktap_ok(sa->remote.family == AF_INET6 && sa->remote.addr[15] == 2, "the peer's");
 	ktap_ok(sa->local_port == 4500 && sa->remote_port == 4500, "ports");

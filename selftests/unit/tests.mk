@@ -58,6 +58,8 @@ LIBS_test_history_show := sqlite3
 OBJS_test_recover := $(DECIDE) $(addprefix invspid/,attempt.o initiate.o listing_kept.o recover.o \
 	resume.o tally.o) $(LISTING)
 LIBS_test_recover := libuv
+OBJS_test_twin := invspid/twin.o $(LISTING)
+LIBS_test_twin := libuv
 
 OBJS_test_redact := invspid/redact.o
 OBJS_test_rings := invspid/rings.o invspid/redact.o

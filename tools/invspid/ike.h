@@ -79,6 +79,7 @@ struct ike_child {
  * struct ike_sa - an IKE_SA
  * @name: what the daemon calls the connection that made it
  * @conn: the same, but the original if that one is a copy, see ike_load_copy()
+ * @spi_initiator: of its initiator, host order; 0 if not known
  * @algs: "AES_CBC-128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/CURVE_25519" as negotiated
  * @no_copy: static: what a copy could not have (a virtual IP), NULL if nothing
  */
@@ -88,6 +89,7 @@ struct ike_sa {
 	int version;
 	enum ike_state state;
 	bool initiator, nat;
+	uint64_t spi_initiator;
 	struct ike_addr local, remote;
 	uint16_t local_port, remote_port;
 	char *local_id, *remote_id;

@@ -362,6 +362,8 @@ static int sa_key(struct ike_sa *sa, const struct vici_element *e)
 		parse_addr_text(v, &sa->remote);
 	else if (vici_str_is(k, "initiator"))
 		sa->initiator = vici_str_is(v, "yes");
+	else if (vici_str_is(k, "initiator-spi"))
+		return vici_str_number(v, 16, UINT64_MAX, &sa->spi_initiator);
 	else if (vici_str_is(k, "nat-any"))
 		sa->nat = vici_str_is(v, "yes");
 	else if (vici_str_is(k, "remote-xauth-id") || vici_str_is(k, "remote-eap-id"))

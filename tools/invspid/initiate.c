@@ -41,23 +41,29 @@ bool recovery_add_name(struct recovery *r, const char *child)
 	return true;
 }
 
+/* The names to find, and the listing just had. */
+struct finding {
+	struct recovery *r;
+	const struct ike_listing *l;
+};
+
 static void add_name(void *arg, const struct hist_sa *sa)
 {
-	struct recovery *r = arg;
+	struct finding *f = arg;
 
-	if (!listing_child(r->d->listing[LISTING_LAST], r->conn, sa->child))
-		recovery_add_name(r, sa->child);
+	if (!listing_child(f->l, f->r->conn, sa->child))
+		recovery_add_name(f->r, sa->child);
 }
 
 /* Of a peer without a history: what is configured, and was never closed. */
-static void add_new_names(struct recovery *r)
+static void add_new_names(struct recovery *r, const struct ike_listing *l)
 {
 	const struct ike_conn *conn = conns_name(ike_conns(r->d->ike), r->conn);
 	struct hist_sa h;
 	size_t i;
 
 	for (i = 0; conn && i < conn->nchild; i++)
-		if (!listing_child(r->d->listing[LISTING_LAST], r->conn, conn->child[i]) &&
+		if (!listing_child(l, r->conn, conn->child[i]) &&
 		    hist_child(r->d->hist, r->conn, conn->child[i], NULL, &h))
 			recovery_add_name(r, conn->child[i]);
 }
@@ -164,6 +170,29 @@ static void on_half_made_timer(uv_timer_t *timer)
 	ike_list(r->d->ike, r->ike, false, on_half_made, r);
 }
 
+/* The peer may have made the next ones meanwhile, on this IKE_SA or on its own. */
+static void on_before_next(void *arg, int err, struct ike_listing *l)
+{
+	struct recovery *r = arg;
+
+	if (recovery_answered_by_none(r, err))
+		return;
+	for (; !err && r->cur < r->nnames; r->cur++)
+		if (!listing_child(l, r->conn, r->names[r->cur]))
+			break;
+	recovery_initiate_next(r);
+}
+
+static void look_before_next(struct recovery *r)
+{
+	if (r->cur >= r->nnames) {
+		recovery_initiate_next(r);
+		return;
+	}
+	r->polling = true;
+	ike_list(r->d->ike, r->ike, false, on_before_next, r);
+}
+
 static void on_initiated(void *arg, int err, const char *errmsg)
 {
 	struct recovery *r = arg;
@@ -187,7 +216,7 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 			a->brought_up = true;
 	}
 	r->cur++;
-	recovery_initiate_next(r);
+	look_before_next(r);
 }
 
 /* For recover_owed(): the peer is there, but makes no CHILD_SA on that IKE_SA. */
@@ -259,11 +288,13 @@ static void on_loaded(void *arg, int err, const char *errmsg)
 }
 
 /* Children to initiate. Return: NULL, or why not. */
-static const char *find_names(struct recovery *r)
+static const char *find_names(struct recovery *r, const struct ike_listing *l)
 {
-	hist_should_be_up(r->d->hist, r->conn, NULL, add_name, r);
+	struct finding f = { .r = r, .l = l };
+
+	hist_should_be_up(r->d->hist, r->conn, NULL, add_name, &f);
 	if (r->grade == GRADE_NO_HISTORY)
-		add_new_names(r);
+		add_new_names(r, l);
 	return r->nnames ? NULL : "nothing that should be up is down";
 }
 
@@ -286,7 +317,7 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 	if (!why && half_made(r, l))
 		why = "the IKE daemon is already at it";
 	if (!why && !r->copy)
-		why = find_names(r);
+		why = find_names(r, l);
 	if (why) {
 		stand_down(r, why);
 		return;

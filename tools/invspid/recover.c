@@ -218,7 +218,7 @@ void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 		.wall = ha.wall,
 	};
 
-	if (r->done)
+	if (r->done || r->over)
 		return;
 	d->count.outcomes[outcome]++;
 	attempt_end(d, r->peer, r->child, r->grade, outcome);
@@ -227,7 +227,8 @@ void recovery_finish(struct recovery *r, enum outcome outcome, const char *note)
 	hist_action(d->hist, &ha);
 	tally_end(d->tally, r->conn, &end);
 	tell_outcome(r, outcome, note);
-	recovery_end(r);
+	if (!twin_watch(r))
+		recovery_end(r);
 	look_soon(d, 0);
 }
 
@@ -505,14 +506,16 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 		next = r->next;
 		if (r->done)
 			continue;
-		a = attempt_find(d, r->peer, attempt_child(r->child, r->grade), r->grade);
+		a = r->over ? NULL
+			    : attempt_find(d, r->peer, attempt_child(r->child, r->grade), r->grade);
 		if (a) {
 			if (a->attempts)
 				a->attempts--;
 			a->next_try = LONG_AGO;
 		}
-		log_info("%s of %s: broken off, the IKE daemon is gone", action_name(r->action),
-			 r->conn);
+		if (!r->over)
+			log_info("%s of %s: broken off, the IKE daemon is gone",
+				 action_name(r->action), r->conn);
 		/* A copy is gone with the daemon, or swept when it answers again. */
 		recovery_end(r);
 	}
@@ -530,7 +533,7 @@ bool recover_busy(const struct invspid *d, const char *conn)
 	const struct recovery *r;
 
 	for (r = d->recoveries; r; r = r->next)
-		if (!r->done && !strcmp(r->conn, conn))
+		if (!r->done && !r->over && !strcmp(r->conn, conn))
 			return true;
 	return false;
 }

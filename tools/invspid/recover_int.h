@@ -24,6 +24,7 @@
  * @ending: ... that was then ended: the end of its children is our doing
  * @came_up: it had come up just then
  * @again: so all were initiated once more
+ * @over: what became of it was told; twin.c is still looking
  */
 struct recovery {
 	struct recovery *next;
@@ -44,7 +45,8 @@ struct recovery {
 	unsigned int refusals;
 	uint32_t half_made, ending;
 	unsigned int half_made_looks;
-	bool came_up, again;
+	bool came_up, again, over;
+	unsigned int twin_looks;
 };
 
 struct recovery *recovery_new(struct invspid *d, const struct invspi_flow *flow, const char *peer,
@@ -79,6 +81,18 @@ struct attempt *recovery_note_cause(struct recovery *r, enum grade grade);
 void recovery_initiate(struct recovery *r);
 bool recovery_add_name(struct recovery *r, const char *child);
 void recovery_initiate_next(struct recovery *r);
+
+/* twin.c: has the peer begun an IKE_SA, too? */
+enum twin {
+	TWIN_NONE, /* or none that is to go */
+	TWIN_UNSETTLED, /* two, and something is under way in one of them */
+	TWIN_LOSER
+};
+
+/* @name: what the daemon calls ours. *@loser is the one to end. */
+enum twin twin_judge(const struct ike_listing *l, const char *name, const struct ike_sa **loser);
+/* The outcome is known: look for a while. Return: false if there is no need; else it ends by itself. */
+bool twin_watch(struct recovery *r);
 
 /* dynamic.c: D, a copy of the connection for G2 to initiate */
 const struct ike_sa *dynamic_ike_sa(const struct recovery *r, const struct ike_listing *l);
