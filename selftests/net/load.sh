@@ -54,6 +54,20 @@ tool_brings_module()
 	expect_flow "$GW" 0x2222 packets=3
 }
 
+# Any user can ask for the family. Who does not want that to load it says so; only a
+# blacklist does it: with the softdep on esp4 and esp6, kmod runs no install command.
+blacklisted()
+{
+	must rmmod xfrm_invspi
+	mkdir -p /run/modprobe.d
+	echo "blacklist xfrm_invspi" >/run/modprobe.d/xfrm_invspi-test.conf
+	expect_status "invspi stats show" 1 invspi -n "$GW" stats show
+	expect "not loaded by asking for its family" "" "$(lsmod | sed -n 's/^\(xfrm_invspi\) .*/\1/p')"
+	expect_ok "modprobe loads it all the same" modprobe xfrm_invspi
+	rm /run/modprobe.d/xfrm_invspi-test.conf
+	remember "$GW" "$PEER"
+}
+
 # What was counted before the module came is not its own.
 earlier_packets()
 {
@@ -97,5 +111,6 @@ net_main \
 	"without ESP in the kernel nobody counts" without_anything \
 	"modprobe brings esp4 and esp6" modprobe_brings_esp \
 	"the tool's first use brings the module" tool_brings_module \
+	"blacklisted, the tool's first use does not" blacklisted \
 	"packets from before the load" earlier_packets \
 	"module parameters" parameters

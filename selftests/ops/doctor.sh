@@ -58,7 +58,9 @@ no_module()
 	local out
 
 	must modprobe -r xfrm_invspi
-	echo "install xfrm_invspi /bin/false" >/etc/modprobe.d/doctor.conf
+	# else asking for its family loads it
+	mkdir -p /run/modprobe.d
+	echo "blacklist xfrm_invspi" >/run/modprobe.d/doctor.conf
 	expect "exit status" 3 "$(invspi doctor module hook >"$LAB/out" 2>&1; echo $?)"
 	out=$(cat "$LAB/out")
 	expect_match "module" "error +module +the kernel module is not loaded" "$out"
@@ -68,7 +70,7 @@ no_module()
 	expect_match "signing" "error +signing +there is no module for kernel $(uname -r)" \
 		"$(invspi doctor signing)"
 	cp "$LAB/modules.dep" "$MODULES/modules.dep"
-	rm /etc/modprobe.d/doctor.conf
+	rm /run/modprobe.d/doctor.conf
 	must modprobe xfrm_invspi log_all_netns=1
 	sed -i /xfrm_invspi/d "$MODULES/modules.dep"
 	expect_match "it is loaded, but will not be again" "warning +signing +the module is loaded, but modprobe does not find it" \
@@ -79,6 +81,12 @@ no_module()
 
 no_handler()
 {
+	local m
+
+	# they take ESP, too
+	for m in xfrm_interface ip_vti ip6_vti esp4_offload; do
+		modprobe -q -r $m
+	done
 	must rmmod esp4
 	expect_match "handlers" "error +handlers +the kernel does not receive ESP over IPv4" \
 		"$(invspi doctor handlers)"
@@ -112,14 +120,19 @@ well()
 no_probe()
 {
 	on "$A" nft -f - <<-'N'
-		table inet block { chain i { type filter hook input priority 0; iifname lo meta l4proto esp drop; } }
+		table inet block {
+			chain i {
+				type filter hook input priority 0
+				iifname lo meta l4proto esp drop
+			}
+		}
 	N
 	expect_findings "a firewall" "error hook IPv4,IPv6" 3 hook
 	expect_match "what it says" "did not get as far as to IPsec" "$(text)"
 	on "$A" nft delete table inet block
 	must ip -n "$A" link set lo down
 	findings hook >"$LAB/findings"
-	expect_match "lo is down" "warning hook IPv4" "$(cat "$LAB/findings")"
+	expect_match "lo is down" "^warning hook IPv4" "$(cat "$LAB/findings")"
 	expect_match "what it says" "the probe cannot be sent: " "$(text)"
 	must ip -n "$A" link set lo up
 	expect_findings "well again" "" 0 hook

@@ -63,6 +63,7 @@ static int count(struct doctor *d, struct counts *c, struct invspi_err *err)
 	return 0;
 }
 
+/* Bound to lo: if that is down, it must not leave by a default route. */
 static int send_esp(int family, uint32_t spi)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET };
@@ -73,7 +74,8 @@ static int send_esp(int family, uint32_t spi)
 	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ESP), rc = 0;
 
 	v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || sendto(fd, packet, sizeof(packet), 0, to, len) < 0)
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof("lo")) ||
+	    sendto(fd, packet, sizeof(packet), 0, to, len) < 0)
 		rc = -errno;
 	if (fd >= 0)
 		close(fd);
