@@ -34,6 +34,7 @@ fault_power_off()
 	ip -n "$ns" xfrm state flush
 	ip -n "$ns" xfrm policy flush
 	ip -n "$ns" route flush table 220 2>/dev/null
+	must invspi -n "$ns" flow flush >/dev/null
 	stamp
 	fault_us=$now_us
 }
@@ -132,20 +133,25 @@ break_reboot()
 	fault_reboot 0.5
 }
 
-# Both without power for the same time. If both had traps, charon itself might begin an
-# IKE_SA on each side at the same time, and of such a collision it keeps both.
+# Both without power for the same time. B's helper has seen A's last packets, A has traps:
+# either may begin, or both. A sends nothing before the traps are there: charon forgets
+# the ones that a packet is faster than ("trap not found").
 break_both_reboot()
 {
-	local n
+	local n block="src 10.0.0.0/8 dst 10.0.0.0/8 dir out"
 
 	hurt=$LAB_CHILDREN
 	for n in B A; do
 		fault_power_off $n
 	done
+	# shellcheck disable=SC2086 # words wanted
+	must ip -n "$A" xfrm policy add $block action block priority 1
 	pause 0.5
 	for n in B A; do
 		power_on $n
 	done
+	# shellcheck disable=SC2086
+	must ip -n "$A" xfrm policy delete $block
 }
 
 # daemon_restarts [COMMAND...] - A's daemon is killed, its unit starts it again; the
