@@ -447,6 +447,20 @@ static void peer_made_it(void)
 	ktap_int("healed", 1, was.outcomes[OUTCOME_HEALED]);
 }
 
+/* And before we have begun its IKE_SA comes up, which no listing has yet. */
+static void peer_came_first(void)
+{
+	begin(GRADE_LOST_WITH_DAEMON);
+	recover_ike_up(&d, "other", "c.example", 6);
+	recover_ike_up(&d, "gw", "b.example", 7);
+	run(0);
+	ktap_int("an event says that the peer has come: stood down", 0, was.initiated);
+	begin(GRADE_LOST_WITH_DAEMON);
+	recover_ike_up(&d, "other", "c.example", 6);
+	run(0);
+	ktap_int("another peer has come: healed", 1, was.outcomes[OUTCOME_HEALED]);
+}
+
 static void late_but_up(void)
 {
 	begin(GRADE_LOST_WITH_DAEMON);
@@ -636,6 +650,7 @@ int main(void)
 	conns_index(&conns);
 	in_order();
 	peer_made_it();
+	peer_came_first();
 	late_but_up();
 	up_when_ended();
 	always_up_when_ended();

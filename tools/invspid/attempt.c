@@ -218,6 +218,7 @@ void recover_ike_up(struct invspid *d, const char *conn, const char *id, uint32_
 	if (recovery_came_up(d, conn, ike_id))
 		return;
 	peer_key(key, conn, id);
+	recovery_peer_came(d, conn, key);
 	for (a = d->attempts; a; a = a->next)
 		if (!strcmp(a->peer, conn) || !strcmp(a->peer, key)) {
 			forget(a);

@@ -298,6 +298,19 @@ static const char *find_names(struct recovery *r, const struct ike_listing *l)
 	return r->nnames ? NULL : "nothing that should be up is down";
 }
 
+/*
+ * A listing that does not wait lacks an IKE_SA that a thread of the daemon holds, and
+ * that is so just when it comes up: the daemon's event tells.
+ */
+void recovery_peer_came(struct invspid *d, const char *conn, const char *key)
+{
+	struct recovery *r;
+
+	for (r = d->recoveries; r; r = r->next)
+		if (!r->nnames && (!strcmp(r->peer, conn) || !strcmp(r->peer, key)))
+			r->peer_came = true;
+}
+
 static void on_look_again(void *arg, int err, struct ike_listing *l)
 {
 	struct recovery *r = arg;
@@ -310,7 +323,9 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 		stand_down(r, "the IKE daemon does not answer");
 		return;
 	}
-	if (r->action == ACTION_COPY)
+	if (r->peer_came)
+		why = "the peer has come just now";
+	if (!why && r->action == ACTION_COPY)
 		why = dynamic_begin(r);
 	if (!why && !r->has_ike && there_now(r, l))
 		why = "an IKE_SA is there now";

@@ -23,6 +23,7 @@
  * @half_made: unique id of an IKE_SA that was half-made in the last look
  * @ending: ... that was then ended: the end of its children is our doing
  * @came_up: it had come up just then
+ * @peer_came: before we have begun, an IKE_SA with the peer came up
  * @again: so all were initiated once more
  * @over: what became of it was told; twin.c is still looking
  */
@@ -45,7 +46,7 @@ struct recovery {
 	unsigned int refusals;
 	uint32_t half_made, ending;
 	unsigned int half_made_looks;
-	bool came_up, again, over;
+	bool came_up, peer_came, again, over;
 	unsigned int twin_looks;
 };
 
@@ -78,6 +79,8 @@ bool recovery_came_up(struct invspid *d, const char *conn, uint32_t ike_id);
 struct attempt *recovery_note_cause(struct recovery *r, enum grade grade);
 
 /* initiate.c: G2 */
+/* An IKE_SA with that peer came up: what was not begun yet is not begun. */
+void recovery_peer_came(struct invspid *d, const char *conn, const char *key);
 void recovery_initiate(struct recovery *r);
 bool recovery_add_name(struct recovery *r, const char *child);
 void recovery_initiate_next(struct recovery *r);
