@@ -69,9 +69,10 @@ all_of_them()
 	wait "${pids[@]}"
 	printf '# %-14s %-14s %s\n' configuration failure "DPD alone"
 	while read -r config fault; do
-		f=$(tail -n 1 "$NS_TMP/$config-$fault")
+		# the shell may have a word to say on what it killed
+		f=$(grep -E '^(not in )?[0-9]+ s$' "$NS_TMP/$config-$fault")
 		printf '# %-14s %-14s %s\n' "$config" "$fault" "$f"
-		[[ $f =~ ^(not in )?[0-9]+\ s$ ]] || fail "$config $fault: $(cat "$NS_TMP/$config-$fault")"
+		[ -n "$f" ] || fail "$config $fault: $(cat "$NS_TMP/$config-$fault")"
 		results["$config $fault"]=$f
 		[ -z "$MATRIX_OUT" ] || jq -nc --arg config "$config" --arg fault "$fault" \
 			--arg dpd "$f" '$ARGS.named' >>"$MATRIX_OUT"
