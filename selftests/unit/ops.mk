@@ -4,7 +4,7 @@
 OBJS_test_tally = $(DECIDE) invspid/tally.o
 OBJS_test_expo := invspid/expo.o
 OBJS_test_metrics_accept := invspid/metrics_accept.o
-OBJS_test_metrics_http := invspid/metrics_accept.o
+OBJS_test_metrics_http := $(addprefix invspid/,metrics_accept.o metrics_mhd.o)
 LIBS_test_metrics_http := libuv libmicrohttpd
 OBJS_test_metrics_page = invspid/metrics_page.o invspid/expo.o invspid/tally.o $(DECIDE)
 LIBS_test_metrics_page := libuv

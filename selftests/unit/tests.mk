@@ -62,7 +62,7 @@ OBJS_test_twin := invspid/twin.o $(LISTING)
 LIBS_test_twin := libuv
 
 OBJS_test_redact := invspid/redact.o
-OBJS_test_rings := invspid/rings.o invspid/redact.o
+OBJS_test_rings := $(addprefix invspid/,pool.o redact.o rings.o)
 LIBS_test_rings := libuv
 OBJS_test_child := invspid/child.o
 LIBS_test_child := libuv
@@ -70,12 +70,12 @@ OBJS_test_quota := invspid/quota.o
 LIBS_test_quota := libuv
 OBJS_test_whom := invspid/whom.o
 LIBS_test_whom := libuv
-OBJS_test_bundle := $(addprefix invspid/,bundle.o bundle_text.o quota.o redact.o rings.o)
+OBJS_test_bundle := $(addprefix invspid/,bundle.o bundle_text.o pool.o quota.o redact.o rings.o)
 LIBS_test_bundle := libuv
 OBJS_test_xfrm_note := invspid/xfrm_note.o invspid/xfrm_parse.o
 LIBS_test_xfrm_note := libuv
 OBJS_test_hook := $(CONF) $(addprefix invspid/,child.o decide_names.o env.o hook.o)
 LIBS_test_hook := libconfuse libuv
 OBJS_test_record := $(CONF) $(addprefix invspid/,bundle.o bundle_text.o child.o decide_names.o env.o listing.o quota.o \
-	record.o record_capture.o record_finish.o record_note.o redact.o rings.o xfrm_note.o xfrm_parse.o)
+	pool.o record.o record_capture.o record_finish.o record_note.o redact.o rings.o xfrm_note.o xfrm_parse.o)
 LIBS_test_record := libconfuse libuv

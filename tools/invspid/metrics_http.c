@@ -9,7 +9,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "daemon.h"
 #include "log.h"
 #include "metrics.h"
+#include "metrics_mhd.h"
 #include "parse.h"
 
 #define CLIENTS_MAX 16
@@ -317,6 +317,8 @@ static bool server_start(struct metrics *m)
 	struct server *s;
 	int fd;
 
+	if (mhd_load(&m->error))
+		return false;
 	fd = open_socket(m->where, &m->error);
 	if (fd < 0)
 		return false;

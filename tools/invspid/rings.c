@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "pool.h"
 #include "redact.h"
 #include "rings.h"
 
@@ -45,6 +46,7 @@ struct ring {
 struct rings {
 	struct ring *bucket[BUCKETS];
 	struct ring common, strangers;
+	struct pool chunks, rings; /* each to itself would hold a page of the heap */
 	size_t npeers, bytes, total, each;
 	uint64_t seq, lost;
 	uint32_t seed;
@@ -88,7 +90,7 @@ static void drop_oldest(struct rings *r, struct ring *ring)
 		ring->newest = NULL;
 	ring->chunks--;
 	r->bytes -= sizeof(*c);
-	free(c);
+	pool_put(&r->chunks, c);
 }
 
 static void drop_ring(struct rings *r, struct ring *ring)
@@ -100,7 +102,7 @@ static void drop_ring(struct rings *r, struct ring *ring)
 	*p = ring->next;
 	r->npeers--;
 	r->bytes -= sizeof(*ring);
-	free(ring);
+	pool_put(&r->rings, ring);
 }
 
 /* The largest ring, and the one longest silent of those of peers (NULL if none). */
@@ -150,7 +152,7 @@ static struct ring *ring_get(struct rings *r, const struct note *n)
 		drop_ring(r, silent);
 	}
 	make_room(r, sizeof(*ring));
-	ring = calloc(1, sizeof(*ring));
+	ring = pool_get(&r->rings);
 	if (!ring)
 		return NULL;
 	ring->peer = n->peer;
@@ -172,11 +174,9 @@ static char *room_get(struct rings *r, struct ring *ring, size_t size)
 	/* Its last note is newer than those of all others: it is not forgotten here. */
 	ring->last = r->seq;
 	make_room(r, sizeof(*c));
-	c = malloc(sizeof(*c));
+	c = pool_get(&r->chunks);
 	if (!c)
 		return NULL;
-	c->next = NULL;
-	c->used = 0;
 	if (ring->newest)
 		ring->newest->next = c;
 	else
@@ -389,22 +389,17 @@ struct rings *rings_new(void)
 	r->total = SIZE_MAX;
 	r->each = SIZE_MAX;
 	r->seed = (uint32_t)((uintptr_t)r >> 4);
+	r->chunks.size = sizeof(struct chunk);
+	r->rings.size = sizeof(struct ring);
 	return r;
 }
 
 void rings_free(struct rings *r)
 {
-	size_t i;
-
 	if (!r)
 		return;
-	for (i = 0; i < BUCKETS; i++)
-		while (r->bucket[i])
-			drop_ring(r, r->bucket[i]);
-	while (r->common.oldest)
-		drop_oldest(r, &r->common);
-	while (r->strangers.oldest)
-		drop_oldest(r, &r->strangers);
+	pool_free(&r->chunks);
+	pool_free(&r->rings);
 	free(r);
 }
 
