@@ -73,8 +73,8 @@ zombie()
 		awk '{ for (i = 1; i < NF; i++) if ($i == "reqid") print $(i + 1) }')
 	must ask A rekey child=net
 	wait_until 15 0.1 other_spi "$old" || fail "not rekeyed"
-	# 5 s until the kernel has no more of it, and 6 s in which late packets are normal
-	pause 12
+	# late packets are normal for 13 s after it came up
+	pause 15
 	prio=$(ip -n "$B" xfrm policy get src 10.2.0.0/16 dst 10.1.0.0/16 dir out |
 		awk '$3 == "priority" { print $4 }')
 	out=$(spi_out B net)

@@ -16,6 +16,7 @@
 
 static const struct limits stock = {
 	.in_passing_ms = 6000,
+	.came_up_ms = 13000,
 	.in_progress_ms = 5000,
 	.quiet_ms = 3000,
 	.stand_down_ms = 2000,

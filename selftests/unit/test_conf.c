@@ -67,6 +67,7 @@ static void check_defaults(const char *name, const struct conf *c)
 	check_int(name, "initiate_timeout_ms", 5000, c->initiate_timeout_ms);
 	check_int(name, "poll_ms", 30000, c->poll_ms);
 	check_int(name, "limits.in_passing_ms", 6000, c->limits.in_passing_ms);
+	check_int(name, "limits.came_up_ms", 13000, c->limits.came_up_ms);
 	check_int(name, "limits.in_progress_ms", 5000, c->limits.in_progress_ms);
 	check_int(name, "limits.quiet_ms", 3000, c->limits.quiet_ms);
 	check_int(name, "limits.stand_down_ms", 2000, c->limits.stand_down_ms);

@@ -26,16 +26,17 @@ static void test_replaced(void)
 	EXPECT(replaced, (e.in_step = true, e.child_silent = false), OURS_GONE, REPORT, 0,
 	       W_IN_STEP);
 	/* The next one has just come up. */
-	EXPECT(replaced, e.child_up_at = NOW - 5999, IN_PASSING, NONE, 1, W_UP_NOW);
-	EXPECT(replaced, e.child_up_at = NOW, IN_PASSING, NONE, 6000, W_UP_NOW);
-	REPLACED(e.child_up_at = NOW - 6000);
+	EXPECT(replaced, e.child_up_at = NOW - 12999, IN_PASSING, NONE, 1, W_UP_NOW);
+	EXPECT(replaced, e.child_up_at = NOW, IN_PASSING, NONE, 13000, W_UP_NOW);
+	REPLACED(e.child_up_at = NOW - 13000);
 	EXPECT(replaced, (e.child_up_at = NOW, e.child_up = false), OURS_GONE, REPORT, 0, W_DOWN);
-	EXPECT(replaced, (e.child_up_at = NOW, e.in_step = true), IN_PASSING, NONE, 6000, W_UP_NOW);
+	EXPECT(replaced, (e.child_up_at = NOW, e.in_step = true), IN_PASSING, NONE, 13000,
+	       W_UP_NOW);
 	EXPECT(replaced, (e.child_up_at = NOW, e.hist_known = false), NEVER_OURS, REPORT, 0,
 	       W_NEVER);
 	EXPECT(replaced, (e.child_up_at = NOW, e.inbound = PRESENCE_THERE), LOST_IN_KERNEL, REKEY,
 	       0, W_KERNEL);
-	EXPECT(replaced, (e.child_up_at = NOW, e.ike_sa = PRESENCE_ABSENT), IN_PASSING, NONE, 6000,
+	EXPECT(replaced, (e.child_up_at = NOW, e.ike_sa = PRESENCE_ABSENT), IN_PASSING, NONE, 13000,
 	       W_UP_NOW);
 	/* Each condition missing. */
 	EXPECT(replaced, e.hist_known = false, NEVER_OURS, REPORT, 0, W_NEVER);

@@ -81,6 +81,8 @@ const struct conf_key conf_keys[] = {
 	COUNT(metrics_connections, 256, 1, 4096),
 	/* strongSwan keeps a rekeyed inbound SA for 5 s by default. */
 	LIMIT_MS(in_passing_ms, 6000, SECOND, 10 * MINUTE),
+	/* The answer to the peer's rekey may be lost: strongSwan asks after 4 s, and 7.2 s more. */
+	LIMIT_MS(came_up_ms, 13000, SECOND, 10 * MINUTE),
 	LIMIT_MS(in_progress_ms, 5000, 500, 10 * MINUTE),
 	LIMIT_MS(quiet_ms, 3000, 500, MINUTE),
 	LIMIT_MS(stand_down_ms, 2000, 500, MINUTE),

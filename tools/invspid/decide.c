@@ -449,7 +449,7 @@ static uint64_t facts(const struct evidence *ev, const struct limits *lim, int64
 	f |= when(F(PORT_SAME), ev->hist_port_same);
 	f |= when(F(END_GAVE_UP), ev->hist_end == END_GAVE_UP);
 	f |= when(F(CHILD_UP), ev->child_up);
-	f |= when(F(CHILD_UP_NOW), now - ev->child_up_at < lim->in_passing_ms);
+	f |= when(F(CHILD_UP_NOW), now - ev->child_up_at < lim->came_up_ms);
 	f |= when(F(CHILD_DOWN), ev->child_down);
 	f |= when(F(CHILDREN_DOWN), ev->children_down > 0);
 	f |= when(F(CHILDREN_NEW), ev->children_new > 0);
@@ -537,7 +537,7 @@ static int64_t look_ms(enum look look, const struct evidence *ev, const struct d
 	case LOOK_EXPIRED:
 		return ev->lost_at + lim->in_passing_ms - now;
 	case LOOK_UP:
-		return ev->child_up_at + lim->in_passing_ms - now;
+		return ev->child_up_at + lim->came_up_ms - now;
 	case LOOK_NEXT_TRY:
 		return st->next_try - now;
 	case LOOK_OLD:

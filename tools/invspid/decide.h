@@ -178,6 +178,7 @@ struct evidence {
  */
 struct limits {
 	int64_t in_passing_ms; /* 6000: after an end, late packets are normal */
+	int64_t came_up_ms; /* 13000: the same after a child came up */
 	int64_t in_progress_ms; /* 5000: then the peer counts as silent */
 	int64_t quiet_ms; /* 3000: a flow that stopped growing */
 	int64_t stand_down_ms; /* 2000: for the peer's own exchange */
