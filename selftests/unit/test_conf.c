@@ -91,7 +91,7 @@ static void check_defaults(const char *name, const struct conf *c)
 	ktap_str("record", "all", whom_text(c->record));
 	ktap_str("verbose", "none", whom_text(c->verbose));
 	check_int(name, "record_after_ms", 18000, c->record_after_ms);
-	check_int(name, "record_memory_kib", 2048, c->record_memory_kib);
+	check_int(name, "record_memory_kib", 1024, c->record_memory_kib);
 	check_int(name, "record_per_hour", 6, c->record_per_hour);
 	check_int(name, "record_per_peer", 2, c->record_per_peer);
 	check_int(name, "record_bundles", 32, c->record_bundles);

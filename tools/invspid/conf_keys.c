@@ -101,7 +101,7 @@ const struct conf_key conf_keys[] = {
 	TEXT(verbose, CONF_WHOM, "none"),
 	MS(record_after_ms, 18 * SECOND, 0, 10 * MINUTE),
 	TEXT(record_group, CONF_GROUP, NULL),
-	COUNT(record_memory_kib, 2048, 64, 1 << 20),
+	COUNT(record_memory_kib, 1024, 64, 1 << 20),
 	COUNT(record_per_hour, 6, 1, 32),
 	COUNT(record_per_peer, 2, 1, 32),
 	COUNT(record_bundles, 32, 1, 1000),

@@ -17,6 +17,7 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "pool.h"
 #include "version.h"
 
 #define CONF_DEFAULT "/etc/invspid.conf"
@@ -211,6 +212,7 @@ int main(int argc, char **argv)
 	if (ret >= 0)
 		return ret;
 	harden();
+	memory_begin();
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return 1;

@@ -63,6 +63,14 @@ void pool_free(struct pool *p)
 	p->unused = NULL;
 }
 
+void memory_begin(void)
+{
+#ifdef __GLIBC__
+	/* The thread that writes the history would have a heap to itself, 2 MB of it. */
+	mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 void memory_give_back(void)
 {
 #ifdef __GLIBC__

@@ -25,6 +25,8 @@ void pool_put(struct pool *p, void *object); /* NULL is fine */
 /* All objects go with it. */
 void pool_free(struct pool *p);
 
+/* First thing in a program: one heap for all of its threads. */
+void memory_begin(void);
 /* Gives back to the system what malloc() has left, after much was freed. */
 void memory_give_back(void);
 
