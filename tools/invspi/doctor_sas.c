@@ -160,7 +160,7 @@ static void name_of(const struct doctor *d, const struct kernel_sa *sa, char *bu
 
 void doctor_judge_one_way(struct doctor *d, const struct kernel_sa *sa, size_t n)
 {
-	uint64_t received, sent, age;
+	uint64_t received, age;
 	bool paired, first;
 	char name[256];
 	size_t i, k;
@@ -169,7 +169,6 @@ void doctor_judge_one_way(struct doctor *d, const struct kernel_sa *sa, size_t n
 		if (!sa[i].out || sa[i].packets < SENT_MIN || sa[i].idle_s > IDLE_S)
 			continue;
 		received = 0;
-		sent = 0;
 		age = 0;
 		paired = false;
 		first = true;
@@ -181,7 +180,6 @@ void doctor_judge_one_way(struct doctor *d, const struct kernel_sa *sa, size_t n
 				   !memcmp(sa[k].dst, sa[i].dst, sizeof(sa[k].dst))) {
 				/* one finding for all generations of a child */
 				first &= k >= i || sa[k].packets < SENT_MIN;
-				sent += sa[k].packets;
 				age = sa[k].age_s > age ? sa[k].age_s : age;
 			}
 		}
