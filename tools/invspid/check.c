@@ -64,19 +64,14 @@ static void check_module(struct check *c)
 static void check_daemon(struct check *c)
 {
 	const struct ike_events ev = { .state = on_state };
-	struct ike_options opt = {
-		.path = c->d->vici ? c->d->vici : c->d->conf->vici,
-		.settle_ms = c->d->conf->settle_ms,
-		.timeout_ms = c->d->conf->request_timeout_ms,
-		.backoff_min_ms = 250,
-		.backoff_max_ms = 1000,
-	};
+	struct ike_options opt = { .backoff_max_ms = 1000 };
 	const struct ike_conns *conns;
 	uv_timer_t timer;
 	enum daemon_state state;
 	char text[400];
 
-	c->d->ike = ike_vici_new(c->d->loop, &opt, &ev, c);
+	invspid_ike_options(c->d, &opt);
+	c->d->ike = ike_new(c->d->loop, &opt, &ev, c);
 	if (!c->d->ike) {
 		line(c, false, "IKE daemon", "out of memory");
 		return;
@@ -87,7 +82,7 @@ static void check_daemon(struct check *c)
 	uv_run(c->d->loop, UV_RUN_DEFAULT);
 	state = ike_state(c->d->ike);
 	conns = ike_conns(c->d->ike);
-	snprintf(text, sizeof(text), "strongSwan %s, %zu connection%s%s%s",
+	snprintf(text, sizeof(text), "%s %s, %zu connection%s%s%s", ike_name(c->d->ike),
 		 daemon_state_name(state), conns ? conns->nconn : 0,
 		 conns && conns->nconn == 1 ? "" : "s", c->why[0] ? ": " : "", c->why);
 	line(c, state == DAEMON_READY, "IKE daemon", text);

@@ -490,6 +490,9 @@ void conf_free(struct conf *c)
 	whom_free(c->record);
 	whom_free(c->verbose);
 	free(c->vici);
+	free(c->rundir);
+	free(c->whack);
+	free(c->pluto_log);
 	free(c->control);
 	free(c->state);
 	free(c->record_group);

@@ -43,7 +43,11 @@ struct conf_program {
 
 /* Keys of the file are named as the members; see conf_keys[] for bounds. */
 struct conf {
-	char *vici; /* VICI socket, NULL = stock places */
+	int ike; /* enum ike_kind */
+	char *vici; /* VICI socket of strongSwan, NULL = stock places */
+	char *rundir; /* of libreswan's pluto: /run/pluto */
+	char *whack; /* libreswan's program, NULL = stock places */
+	char *pluto_log; /* its log file, NULL = as it says */
 	char *control; /* /run/invspid.sock */
 	char *state; /* /var/lib/invspid */
 	int mode; /* enum mode */

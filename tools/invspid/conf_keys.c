@@ -26,6 +26,10 @@ const char *const conf_own_names[OWN_KEYS] = {
 	[OWN_DYNAMIC] = "dynamic",
 };
 
+static const char *const ikes[] = {
+	[IKE_AUTO] = "auto", [IKE_STRONGSWAN] = "strongswan", [IKE_LIBRESWAN] = "libreswan", NULL
+};
+
 #define SECOND 1000ull
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
@@ -57,7 +61,11 @@ const char *const conf_own_names[OWN_KEYS] = {
 	}
 
 const struct conf_key conf_keys[] = {
+	WORD(ike, ikes, 0, IKE_AUTO),
 	TEXT(vici, CONF_SOCKET, NULL),
+	TEXT(rundir, CONF_PATH, "/run/pluto"),
+	TEXT(whack, CONF_PATH, NULL),
+	TEXT(pluto_log, CONF_PATH, NULL),
 	TEXT(control, CONF_SOCKET, "/run/invspid.sock"),
 	TEXT(state, CONF_PATH, "/var/lib/invspid"),
 	WORD(mode, modes, 0, MODE_RECOVER),

@@ -399,6 +399,15 @@ static void on_looked(void *arg)
 	ask(b);
 }
 
+static void refuse_unloaded(struct client *cl, const char *conn)
+{
+	char text[NAME_LEN + 128];
+
+	snprintf(text, sizeof(text), "no connection \"%.*s\" is loaded; `%s' names them", NAME_LEN,
+		 conn, ike_words(cl->d->ike)->list_conns);
+	client_refuse(cl, "%s", text);
+}
+
 static void begin(struct client *cl, enum purpose purpose)
 {
 	const char *conn = client_conn(cl, "");
@@ -408,9 +417,7 @@ static void begin(struct client *cl, enum purpose purpose)
 	if (!conn)
 		return;
 	if (strlen(conn) >= NAME_LEN || (conns && conns->nconn && !conns_name(conns, conn))) {
-		client_refuse(cl,
-			      "no connection \"%s\" is loaded; `swanctl --list-conns' names them",
-			      conn);
+		refuse_unloaded(cl, conn);
 		return;
 	}
 	if (purpose == CARRY_OUT && cl->d->dry_run) {

@@ -50,12 +50,14 @@ static json_t *or_null(const char *text)
 static json_t *daemon_status(struct invspid *d)
 {
 	const struct ike_conns *conns = ike_conns(d->ike);
-	const char *vici = d->vici ? d->vici : d->conf->vici;
+	struct ike_options opt = { 0 };
 
-	return json_pack("{s:s, s:s, s:o, s:i, s:I, s:o}", "backend", "strongswan", "state",
-			 daemon_state_name(ike_state(d->ike)), "why", json_text(d->daemon_why),
-			 "pid", (int)d->ike_pid, "connections",
-			 (json_int_t)(conns ? conns->nconn : 0), "vici", or_null(vici));
+	invspid_ike_options(d, &opt);
+	return json_pack("{s:s, s:s, s:o, s:i, s:I, s:o, s:o}", "backend", ike_word(d->ike),
+			 "state", daemon_state_name(ike_state(d->ike)), "why",
+			 json_text(d->daemon_why), "pid", (int)d->ike_pid, "connections",
+			 (json_int_t)(conns ? conns->nconn : 0), "vici", or_null(opt.vici),
+			 "rundir", or_null(opt.rundir));
 }
 
 static void put_work(struct invspid *d, json_t *j)

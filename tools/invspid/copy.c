@@ -119,9 +119,8 @@ const struct ike_copy *copy_get(const struct copy *c)
 
 bool copy_check(const struct copy *c, char *why, size_t size)
 {
-	if (c->no_copy[0] || !c->ike.nchild) {
-		snprintf(why, size, "%s", c->no_copy[0] ? c->no_copy : "its children");
-		return false;
-	}
-	return ike_copy_check(&c->ike, why, size);
+	if (!c->no_copy[0] && c->ike.nchild)
+		return true;
+	snprintf(why, size, "%s", c->no_copy[0] ? c->no_copy : "its children");
+	return false;
 }

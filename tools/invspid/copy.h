@@ -29,7 +29,7 @@ int copy_add(struct copy *c, const struct hist_sa *sa);
 
 const struct ike_copy *copy_get(const struct copy *c);
 
-/* Whether all is known; *@why is what is not. */
+/* Whether the history knows enough; *@why is what is not known. See ike_copy_check(), too. */
 bool copy_check(const struct copy *c, char *why, size_t size);
 
 #endif

@@ -342,27 +342,8 @@ static const struct ike_events ike_events = {
 	.ike_updown = on_ike_updown,
 	.conns = on_conns,
 	.log = record_ike_log,
+	.kernel = hint_kernel,
 };
-
-/* ---- the kernel's SAs ---- */
-
-static void on_sa_added(void *arg, const struct xfrm_sa *sa)
-{
-	record_sa(arg, sa, "added");
-}
-
-static void on_sa_removed(void *arg, const struct xfrm_sa *sa, enum xfrm_gone how)
-{
-	static const char *const what[] = {
-		[XFRM_GONE_DELETED] = "deleted",
-		[XFRM_GONE_EXPIRED] = "expired",
-		[XFRM_GONE_FLUSHED] = "flushed",
-		[XFRM_GONE_UNSEEN] = "gone, and no event has told",
-	};
-
-	record_sa(arg, sa, what[how]);
-	lost_on_removed(arg, sa, how);
-}
 
 /* ---- signals and the end ---- */
 
@@ -430,6 +411,21 @@ static void watchdog_start(struct invspid *d)
 #endif
 
 /**
+ * invspid_ike_options() - which IKE daemon, and where, as options and configuration say
+ */
+void invspid_ike_options(const struct invspid *d, struct ike_options *opt)
+{
+	opt->kind = (enum ike_kind)d->conf->ike;
+	opt->vici = d->vici ? d->vici : d->conf->vici;
+	opt->rundir = d->rundir ? d->rundir : d->conf->rundir;
+	opt->whack = d->conf->whack;
+	opt->pluto_log = d->conf->pluto_log;
+	opt->settle_ms = d->conf->settle_ms;
+	opt->timeout_ms = d->conf->request_timeout_ms;
+	opt->backoff_min_ms = 250;
+}
+
+/**
  * invspid_open() - connect to everything
  * @d: conf, conf_path and the options are set; everything else is zero
  *
@@ -440,14 +436,8 @@ static void watchdog_start(struct invspid *d)
  */
 int invspid_open(struct invspid *d)
 {
-	const struct xfrm_events xfrm_events = { .added = on_sa_added, .removed = on_sa_removed };
-	struct ike_options opt = {
-		.path = d->vici ? d->vici : d->conf->vici,
-		.settle_ms = d->conf->settle_ms,
-		.timeout_ms = d->conf->request_timeout_ms,
-		.backoff_min_ms = 250,
-		.backoff_max_ms = 60000,
-	};
+	const struct xfrm_events xfrm_events = { .added = hint_added, .removed = hint_removed };
+	struct ike_options opt = { .backoff_max_ms = 60000 };
 	const char *dir = d->state_dir ? d->state_dir : d->conf->state;
 	char *err = NULL;
 
@@ -487,9 +477,10 @@ int invspid_open(struct invspid *d)
 	d->metrics = metrics_new(d);
 	if (!d->metrics)
 		goto fail;
-	d->ike = ike_vici_new(d->loop, &opt, &ike_events, d);
+	invspid_ike_options(d, &opt);
+	d->ike = ike_new(d->loop, &opt, &ike_events, d);
 	if (!d->ike) {
-		log_err("cannot set up the strongSwan backend: %s", strerror(errno));
+		log_err("cannot reach out to an IKE daemon: %s", strerror(errno));
 		return -1;
 	}
 	if (!module_open(d))

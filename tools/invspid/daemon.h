@@ -181,7 +181,7 @@ struct invspid {
 	uv_loop_t *loop;
 	struct conf *conf;
 	const char *conf_path;
-	char *vici, *control_path, *state_dir; /* options; NULL if not given */
+	char *vici, *rundir, *control_path, *state_dir; /* options; NULL if not given */
 	bool dry_run;
 	bool closing;
 
@@ -243,6 +243,7 @@ struct invspid {
 
 /* daemon.c */
 int invspid_open(struct invspid *d);
+void invspid_ike_options(const struct invspid *d, struct ike_options *opt);
 int invspid_run(struct invspid *d);
 void invspid_close(struct invspid *d);
 const char *daemon_state_name(enum daemon_state s);
@@ -274,6 +275,12 @@ void lost_clear(struct invspid *d);
 /* Has the kernel no SA for what comes in on this child? As the mirror has it. */
 bool lost_in_mirror(const struct invspid *d, const struct ike_sa *sa, const struct ike_child *c);
 void lost_on_removed(void *arg, const struct xfrm_sa *sa, enum xfrm_gone how);
+
+/* hint.c: callbacks of the kernel's SAs, and of the IKE daemon about them */
+void hint_added(void *arg, const struct xfrm_sa *sa);
+void hint_removed(void *arg, const struct xfrm_sa *sa, enum xfrm_gone how);
+void hint_kernel(void *arg, const struct ike_addr *dst, uint32_t spi, uint8_t proto,
+		 struct ike_kernel *kernel);
 
 /* plan.c: whose turn it is */
 void plan(struct invspid *d, struct tracked **t, size_t n, int64_t now, int64_t *next);

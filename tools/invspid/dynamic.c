@@ -72,6 +72,11 @@ struct copy *dynamic_copy(struct invspid *d, uint32_t spi, uint8_t proto, const 
 	return NULL;
 }
 
+static bool all_known(const struct invspid *d, const struct copy *c, char *why, size_t size)
+{
+	return copy_check(c, why, size) && ike_copy_check(d->ike, copy_get(c), why, size);
+}
+
 /**
  * dynamic_check() - could a copy be made for the peer of this SA
  * @why: what is not known, if it could not
@@ -85,7 +90,7 @@ bool dynamic_check(struct invspid *d, uint32_t spi, uint8_t proto, char *why, si
 		snprintf(why, size, "its SAs");
 		return false;
 	}
-	ok = copy_check(c, why, size);
+	ok = all_known(d, c, why, size);
 	copy_free(c);
 	return ok;
 }
@@ -112,7 +117,7 @@ const char *dynamic_begin(struct recovery *r)
 	r->copy = dynamic_copy(r->d, r->flow.spi, r->flow.proto, r->ike);
 	if (!r->copy)
 		return "the connection or the history of its peer is gone";
-	if (!copy_check(r->copy, why, sizeof(why))) {
+	if (!all_known(r->d, r->copy, why, sizeof(why))) {
 		log_info("no copy of %s: not known: %s", r->conn, why);
 		return "not all is known that a copy of the connection needs";
 	}

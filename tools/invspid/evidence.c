@@ -290,6 +290,8 @@ static void fill_conf(struct invspid *d, struct tracked *t, const char *conn)
 
 	ev->mode = mode_in_force(d->conf, d->settings, d->dry_run, conn, NULL);
 	ev->disruptive = (enum disruptive)conf_own(d->conf, conn, OWN_DISRUPTIVE);
+	if (d->ike)
+		ev->disruptive = MIN(ev->disruptive, ike_disruptive(d->ike));
 	ev->initiate_unknown = conf_own(d->conf, conn, OWN_INITIATE_UNKNOWN);
 	ev->no_gap = conf_own(d->conf, conn, OWN_ALLOW_GAP);
 	ev->copy_allowed = conf_own(d->conf, conn, OWN_DYNAMIC);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The IKE daemon, seen from the helper. A backend (ike_vici.c) turns its
+ * The IKE daemon, seen from the helper. A backend (ike_backend.h) turns its
  * daemon's words into these structures and events. Everything is asynchronous:
  * a call returns at once and its callback comes from the loop, exactly once,
  * also on timeout and on loss of the daemon.
@@ -67,6 +67,7 @@ struct ike_child {
 	uint32_t if_id_in, if_id_out;
 	uint32_t mark_in, mark_in_mask, mark_out, mark_out_mask;
 	bool encap;
+	bool spare; /* CHILD_REKEYED, but as usable as the one that came after it */
 	const char *no_copy; /* static: what a copy could not have, NULL if nothing */
 	char *mode; /* TUNNEL, TRANSPORT, BEET ... */
 	char *algs; /* "AES_GCM_16-128/..." as negotiated */
@@ -82,13 +83,14 @@ struct ike_child {
  * @spi_initiator: of its initiator, host order; 0 if not known
  * @algs: "AES_CBC-128/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/CURVE_25519" as negotiated
  * @no_copy: static: what a copy could not have (a virtual IP), NULL if nothing
+ * @again: it is listed under its own number, too; @uniqueid is made up
  */
 struct ike_sa {
 	char *name, *conn;
 	uint32_t uniqueid;
 	int version;
 	enum ike_state state;
-	bool initiator, nat;
+	bool initiator, nat, again;
 	uint64_t spi_initiator;
 	struct ike_addr local, remote;
 	uint16_t local_port, remote_port;
@@ -180,6 +182,17 @@ struct ike_conns {
 struct ike;
 
 /**
+ * struct ike_kernel - what the kernel's SA has that a daemon does not tell
+ * @there: the kernel has it
+ * @encap: ESP in UDP, from @sport to @dport
+ */
+struct ike_kernel {
+	bool there, encap;
+	uint16_t sport, dport;
+	uint32_t reqid, if_id, mark, mark_mask;
+};
+
+/**
  * struct ike_events - what a backend tells; all optional, all from the loop
  * @state: the daemon's state or the reason for it changed (see enum daemon_state);
  *	@why is text for the log
@@ -195,6 +208,8 @@ struct ike;
  *	every 5 s
  * @log: a line of the daemon's log, level 1 and below; never secrets. @conn is NULL
  *	and @ike_id 0 if it belongs to no IKE_SA.
+ * @kernel: not an event: a backend asks for the kernel's SA, and fills in what its daemon
+ *	does not tell
  *
  * Every one of them may call ike_free().
  */
@@ -210,24 +225,33 @@ struct ike_events {
 	void (*conns)(void *arg);
 	void (*log)(void *arg, const char *group, const char *conn, uint32_t ike_id,
 		    const char *msg);
+	void (*kernel)(void *arg, const struct ike_addr *dst, uint32_t spi, uint8_t proto,
+		       struct ike_kernel *kernel);
 };
 
+/* Which IKE daemon; IKE_AUTO: the one that is there. */
+enum ike_kind { IKE_AUTO, IKE_STRONGSWAN, IKE_LIBRESWAN };
+
 struct ike_options {
-	const char *path; /* VICI socket; NULL = stock places */
+	enum ike_kind kind;
+	const char *vici; /* socket of strongSwan; NULL = stock places */
+	const char *rundir, *whack; /* of libreswan; NULL = stock places */
+	const char *pluto_log; /* its log file; NULL = where it says that it is */
 	int64_t settle_ms; /* connections must be unchanged so long: 1000 */
 	int64_t timeout_ms; /* per request: 2000 */
 	int64_t backoff_min_ms, backoff_max_ms; /* reconnect: 250 to 60000 */
 };
 
 /**
- * ike_vici_new() - strongSwan backend; connects by itself and goes on trying
- * Checks that the daemon's network namespace is ours (peer credentials, then
- * /proc/PID/ns/net, for which CAP_SYS_PTRACE is needed) and that it leaves ESP to the
- * kernel; reports DAEMON_FOREIGN and stays away otherwise, looking again now and then.
- * Return: the backend, or NULL with errno.
+ * ike_new() - connects by itself and goes on trying
+ *
+ * Makes sure that the daemon's network namespace is ours (for which CAP_SYS_PTRACE is
+ * needed) and that it leaves ESP to the kernel; reports DAEMON_FOREIGN and stays away
+ * otherwise, looking again now and then.
+ * Return: the daemon, or NULL with errno.
  */
-struct ike *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt,
-			 const struct ike_events *ev, void *arg);
+struct ike *ike_new(uv_loop_t *loop, const struct ike_options *opt, const struct ike_events *ev,
+		    void *arg);
 
 /*
  * Closes handles; pending callbacks come with -ECANCELED before it returns. The loop
@@ -236,6 +260,30 @@ struct ike *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt,
 void ike_free(struct ike *ike);
 
 enum daemon_state ike_state(const struct ike *ike);
+
+/* The daemon's name, for people: strongSwan; and in our words: strongswan. */
+const char *ike_name(const struct ike *ike);
+const char *ike_word(const struct ike *ike);
+
+/**
+ * struct ike_words - the daemon's own commands, as advice names them
+ * @initiate, @initiate_end: what stands before and after the connection's name
+ * @initiate_to: ... and then before the address of a peer that has none of its own; NULL
+ *	if there is no such command
+ * @list_conns: names the connections
+ */
+struct ike_words {
+	const char *initiate, *initiate_end, *initiate_to, *list_conns;
+};
+
+const struct ike_words *ike_words(const struct ike *ike);
+
+/* The most that can be interrupted with this daemon. */
+enum disruptive ike_disruptive(const struct ike *ike);
+
+/* The kernel's SAs have changed. A daemon that tells nothing by itself is looked at then. */
+void ike_hint(struct ike *ike);
+
 /*
  * Identity of the daemon last connected to, 0 before the first: pid and start time
  * (clock ticks since boot).
@@ -323,7 +371,7 @@ struct ike_copy {
  * ike_copy_check() - is all known that a copy needs
  * @why: what is not
  */
-bool ike_copy_check(const struct ike_copy *copy, char *why, size_t size);
+bool ike_copy_check(const struct ike *ike, const struct ike_copy *copy, char *why, size_t size);
 
 /*
  * Loads a copy: it matches nobody but this peer at this address, and never begins

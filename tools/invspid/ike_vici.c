@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ike_vici_copy.h"
 #include "ike_vici_int.h"
 #include "log.h"
 
@@ -25,24 +26,13 @@ static const char *const stock_paths[] = { "/run/charon.vici", "/run/strongswan/
 
 #define SOCKET_MADE_MS 20
 
-static void connect_now(struct ike *ike);
-
-void ike_vici_set_state(struct ike *ike, enum daemon_state state, const char *why)
-{
-	if (ike->state == state && !strcmp(ike->why, why))
-		return;
-	ike->state = state;
-	if (why != ike->why)
-		snprintf(ike->why, sizeof(ike->why), "%s", why);
-	if (ike->ev.state)
-		ike->ev.state(ike->arg, state, ike->why);
-}
+static void connect_now(struct ike_vici *ike);
 
 /* ---- timers ---- */
 
 static void timer_fired(uv_timer_t *timer)
 {
-	struct ike *ike = timer->data;
+	struct ike_vici *ike = timer->data;
 
 	if (ike->events)
 		ike_vici_poll_conns(ike);
@@ -50,7 +40,7 @@ static void timer_fired(uv_timer_t *timer)
 		connect_now(ike);
 }
 
-void ike_vici_arm(struct ike *ike, int64_t ms)
+void ike_vici_arm(struct ike_vici *ike, int64_t ms)
 {
 	if (!ike->freed)
 		uv_timer_start(&ike->timer, timer_fired, ms, 0);
@@ -58,7 +48,7 @@ void ike_vici_arm(struct ike *ike, int64_t ms)
 
 static void soon_fired(uv_timer_t *timer)
 {
-	struct ike *ike = timer->data;
+	struct ike_vici *ike = timer->data;
 
 	ike_vici_op_deliver_failed(ike);
 	if (!ike->freed)
@@ -66,7 +56,7 @@ static void soon_fired(uv_timer_t *timer)
 	ike_vici_arm_soon(ike);
 }
 
-void ike_vici_arm_soon(struct ike *ike)
+void ike_vici_arm_soon(struct ike_vici *ike)
 {
 	int64_t due = ike->failed ? 0 : ike_vici_downs_due(ike), wait;
 
@@ -84,7 +74,7 @@ void ike_vici_arm_soon(struct ike *ike)
  */
 static void dir_changed(uv_fs_event_t *fs, const char *name, int events, int status)
 {
-	struct ike *ike = fs->data;
+	struct ike_vici *ike = fs->data;
 	const char *base = strrchr(ike->path_tried, '/');
 
 	(void)events;
@@ -95,7 +85,7 @@ static void dir_changed(uv_fs_event_t *fs, const char *name, int events, int sta
 }
 
 /* Only helps: if it can't be done, the pauses between tries are all there is. */
-static void watch(struct ike *ike)
+static void watch(struct ike_vici *ike)
 {
 	char *dir = strdup(ike->path_tried), *slash = dir ? strrchr(dir, '/') : NULL;
 
@@ -109,27 +99,16 @@ static void watch(struct ike *ike)
 
 /* ---- losing the daemon ---- */
 
-static int64_t jitter(int64_t ms)
+static void retry_later(struct ike_vici *ike)
 {
-	uint32_t r = 0;
-
-	uv_random(NULL, NULL, &r, sizeof(r), 0, NULL);
-	return ms - ms / 4 + r % (ms / 2 + 1);
-}
-
-static void retry_later(struct ike *ike)
-{
-	ike_vici_arm(ike, jitter(ike->backoff_ms));
-	ike->backoff_ms *= 2;
-	if (ike->backoff_ms > ike->backoff_max_ms)
-		ike->backoff_ms = ike->backoff_max_ms;
+	ike_vici_arm(ike, ike_backend_pause(&ike->backoff_ms, ike->backoff_max_ms));
 }
 
 /*
  * Closes all connections; requests on them end with -ENOTCONN (-ECANCELED if freed).
  * One by one, and each out of sight first: the callbacks may call ike_free().
  */
-static void close_all(struct ike *ike)
+static void close_all(struct ike_vici *ike)
 {
 	struct vici *v;
 	int i;
@@ -149,12 +128,12 @@ static void close_all(struct ike *ike)
 }
 
 /* Closes everything, and tells @state and @why last. Then tries again after a pause. */
-static void leave(struct ike *ike, enum daemon_state state, const char *why)
+static void leave(struct ike_vici *ike, enum daemon_state state, const char *why)
 {
-	bool news = ike->state != state || strcmp(ike->why, why);
+	bool news = ike->b.state != state || strcmp(ike->b.why, why);
 
-	ike->state = state; /* what callbacks see from now on */
-	snprintf(ike->why, sizeof(ike->why), "%s", why);
+	ike->b.state = state; /* what callbacks see from now on */
+	snprintf(ike->b.why, sizeof(ike->b.why), "%s", why);
 	close_all(ike);
 	if (!ike->freed)
 		ike_vici_resolve_downs(ike, true);
@@ -169,8 +148,8 @@ static void leave(struct ike *ike, enum daemon_state state, const char *why)
 	ike->version = NULL;
 	watch(ike);
 	retry_later(ike);
-	if (news && ike->ev.state)
-		ike->ev.state(ike->arg, state, ike->why);
+	if (news)
+		ike_backend_tell(&ike->b);
 }
 
 /**
@@ -178,7 +157,7 @@ static void leave(struct ike *ike, enum daemon_state state, const char *why)
  * @err: negative errno, 0 if @what says it all
  * @what: what happened
  */
-void ike_vici_lost(struct ike *ike, int err, const char *what)
+void ike_vici_lost(struct ike_vici *ike, int err, const char *what)
 {
 	char why[WHY_MAX];
 
@@ -211,20 +190,20 @@ static const struct vici_ops query_ops = { .closed = query_closed };
 
 /* ---- connecting ---- */
 
-static void setup_done(struct ike *ike)
+static void setup_done(struct ike_vici *ike)
 {
 	if (--ike->setup)
 		return;
 	ike->checked = true;
 	ike->conns_hash = 0;
 	ike->conns_since = now_ms();
-	ike_conns_clear(&ike->conns);
-	ike_vici_set_state(ike, DAEMON_SETTLING,
-			   "connected; waiting for its connections to be loaded");
+	ike_conns_clear(&ike->b.conns);
+	ike_backend_state(&ike->b, DAEMON_SETTLING,
+			  "connected; waiting for its connections to be loaded");
 	ike_vici_ask_conns(ike);
 }
 
-static void setup_failed(struct ike *ike, int err, const char *what)
+static void setup_failed(struct ike_vici *ike, int err, const char *what)
 {
 	/* Those that broke or that we closed tell so by themselves. */
 	if (err != -ENOTCONN && err != -ECANCELED)
@@ -233,7 +212,7 @@ static void setup_failed(struct ike *ike, int err, const char *what)
 
 static void event_registered(void *arg, int err, const uint8_t *msg, size_t len)
 {
-	struct ike *ike = arg;
+	struct ike_vici *ike = arg;
 
 	(void)msg;
 	(void)len;
@@ -245,7 +224,7 @@ static void event_registered(void *arg, int err, const uint8_t *msg, size_t len)
 
 static void stats_told(void *arg, int err, const uint8_t *msg, size_t len)
 {
-	struct ike *ike = arg;
+	struct ike_vici *ike = arg;
 	bool libipsec = false;
 
 	if (!err)
@@ -261,7 +240,7 @@ static void stats_told(void *arg, int err, const uint8_t *msg, size_t len)
 
 static void version_told(void *arg, int err, const uint8_t *msg, size_t len)
 {
-	struct ike *ike = arg;
+	struct ike_vici *ike = arg;
 
 	if (!err)
 		err = parse_version(msg, len, &ike->version);
@@ -271,7 +250,7 @@ static void version_told(void *arg, int err, const uint8_t *msg, size_t len)
 		setup_done(ike);
 }
 
-static int ask(struct ike *ike, const char *command, vici_reply_cb cb)
+static int ask(struct ike_vici *ike, const char *command, vici_reply_cb cb)
 {
 	struct vici_request q = {
 		.command = command,
@@ -284,14 +263,14 @@ static int ask(struct ike *ike, const char *command, vici_reply_cb cb)
 	return vici_send(ike->query, &q);
 }
 
-static int listen_for(struct ike *ike, struct vici *v, const char *event)
+static int listen_for(struct ike_vici *ike, struct vici *v, const char *event)
 {
 	ike->setup++;
 	return vici_register(v, event, ike->timeout_ms, event_registered, ike);
 }
 
 /* Events before listings: what happens in between must not be missed. */
-static int begin_setup(struct ike *ike)
+static int begin_setup(struct ike_vici *ike)
 {
 	const char *const *name;
 	int err = 0;
@@ -311,7 +290,7 @@ static int begin_setup(struct ike *ike)
 }
 
 /* Sets ike->events, and ike->path_tried to where it is, or should have been. */
-static int open_events(struct ike *ike)
+static int open_events(struct ike_vici *ike)
 {
 	const char *const *p;
 	int err = -ENOENT, first = 0;
@@ -348,7 +327,7 @@ static const char *advice(int err)
 	}
 }
 
-static void connect_now(struct ike *ike)
+static void connect_now(struct ike_vici *ike)
 {
 	char why[WHY_MAX];
 	int err;
@@ -362,13 +341,13 @@ static void connect_now(struct ike *ike)
 		leave(ike, DAEMON_ABSENT, why);
 		return;
 	}
-	ike->pid = vici_peer(ike->events);
-	ike->starttime = ike_vici_process_start(ike->pid);
-	if (vici_peer(ike->query) != ike->pid) {
+	ike->b.pid = vici_peer(ike->events);
+	ike->b.starttime = ike_process_start(ike->b.pid);
+	if (vici_peer(ike->query) != ike->b.pid) {
 		ike_vici_lost(ike, 0, "the IKE daemon changed while connecting");
 		return;
 	}
-	if (!ike_vici_same_namespace(ike->pid, why, sizeof(why))) {
+	if (!ike_same_namespace(ike->b.pid, why, sizeof(why))) {
 		leave(ike, DAEMON_FOREIGN, why);
 		return;
 	}
@@ -382,7 +361,7 @@ static void connect_now(struct ike *ike)
 
 static void handle_closed(uv_handle_t *handle)
 {
-	struct ike *ike = handle->data;
+	struct ike_vici *ike = handle->data;
 
 	if (--ike->handles)
 		return;
@@ -390,12 +369,51 @@ static void handle_closed(uv_handle_t *handle)
 	free(ike);
 }
 
-struct ike *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt,
-			 const struct ike_events *ev, void *arg)
+static void ike_vici_free(struct ike_backend *b)
+{
+	struct ike_vici *ike = ike_vici(b);
+
+	ike->freed = true;
+	close_all(ike);
+	ike_vici_op_cancel(ike, -ECANCELED);
+	ike_vici_downs_drop(ike);
+	cause_clear(&ike->causes);
+	ike_conns_clear(&ike->b.conns);
+	free(ike->version);
+	ike->version = NULL;
+	uv_close((uv_handle_t *)&ike->timer, handle_closed);
+	uv_close((uv_handle_t *)&ike->soon, handle_closed);
+	uv_close((uv_handle_t *)&ike->fs, handle_closed);
+}
+
+static const struct ike_ops ops = {
+	.name = "strongSwan",
+	.word = "strongswan",
+	.words = {
+		.initiate = "swanctl --initiate --ike ",
+		.initiate_end = " --child NAME",
+		.list_conns = "swanctl --list-conns",
+	},
+	.disruptive = DISRUPTIVE_IKE,
+	.free = ike_vici_free,
+	.list = ike_vici_list,
+	.reload_conns = ike_vici_reload_conns,
+	.rekey_child = ike_vici_rekey_child,
+	.initiate = ike_vici_initiate,
+	.copy_check = ike_vici_copy_check,
+	.load_copy = ike_vici_load_copy,
+	.unload_copy = ike_vici_unload_copy,
+	.terminate_ike = ike_vici_terminate_ike,
+	.terminate_child = ike_vici_terminate_child,
+	.reauth = ike_vici_reauth,
+	.queued = ike_vici_queued,
+};
+
+struct ike_backend *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt)
 {
 	static const char scheme[] = "unix://";
-	const char *path = opt->path;
-	struct ike *ike;
+	const char *path = opt->vici;
+	struct ike_vici *ike;
 	int i;
 
 	ike = calloc(1, sizeof(*ike));
@@ -412,15 +430,12 @@ struct ike *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt,
 		}
 	}
 	ike->loop = loop;
-	ike->ev = *ev;
-	ike->arg = arg;
+	ike->b.ops = &ops;
 	ike->settle_ms = opt->settle_ms > 0 ? opt->settle_ms : 1000;
 	ike->timeout_ms = opt->timeout_ms > 0 ? opt->timeout_ms : 2000;
 	ike->backoff_min_ms = opt->backoff_min_ms > 0 ? opt->backoff_min_ms : 250;
 	ike->backoff_max_ms = opt->backoff_max_ms > 0 ? opt->backoff_max_ms : 60000;
 	ike->backoff_ms = ike->backoff_min_ms;
-	ike->state = DAEMON_ABSENT;
-	snprintf(ike->why, sizeof(ike->why), "not yet connected");
 	ike->discarded_at = LONG_AGO;
 	ike->large = true;
 	ike->down_last = &ike->down;
@@ -434,43 +449,5 @@ struct ike *ike_vici_new(uv_loop_t *loop, const struct ike_options *opt,
 	ike->fs.data = ike;
 	ike->handles = 3;
 	ike_vici_arm(ike, 0);
-	return ike;
-}
-
-void ike_free(struct ike *ike)
-{
-	if (!ike || ike->freed)
-		return;
-	ike->freed = true;
-	close_all(ike);
-	ike_vici_op_cancel(ike, -ECANCELED);
-	ike_vici_downs_drop(ike);
-	cause_clear(&ike->causes);
-	ike_conns_clear(&ike->conns);
-	free(ike->version);
-	ike->version = NULL;
-	uv_close((uv_handle_t *)&ike->timer, handle_closed);
-	uv_close((uv_handle_t *)&ike->soon, handle_closed);
-	uv_close((uv_handle_t *)&ike->fs, handle_closed);
-}
-
-enum daemon_state ike_state(const struct ike *ike)
-{
-	return ike->state;
-}
-
-void ike_instance(const struct ike *ike, pid_t *pid, uint64_t *starttime)
-{
-	*pid = ike->pid;
-	*starttime = ike->starttime;
-}
-
-const struct ike_conns *ike_conns(const struct ike *ike)
-{
-	return &ike->conns;
-}
-
-uint64_t ike_updowns(const struct ike *ike)
-{
-	return ike->updown;
+	return &ike->b;
 }

@@ -509,7 +509,7 @@ int copy_message(const struct ike_copy *copy, struct vici_buf *b)
 	return build(&u);
 }
 
-bool ike_copy_check(const struct ike_copy *copy, char *why, size_t size)
+bool ike_vici_copy_check(const struct ike_copy *copy, char *why, size_t size)
 {
 	struct vici_buf b = { 0 };
 	struct build u = { .copy = copy, .b = &b, .why = why, .size = size };

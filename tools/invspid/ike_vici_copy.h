@@ -9,6 +9,9 @@
 /* Return: 0; -EINVAL: something is not known; or an error of vici_buf_check(). */
 int copy_message(const struct ike_copy *copy, struct vici_buf *b);
 
+/* See ike_copy_check(). */
+bool ike_vici_copy_check(const struct ike_copy *copy, char *why, size_t size);
+
 /**
  * copy_proposal() - negotiated algorithms as swanctl.conf(5) writes them
  * @algs: as in struct ike_sa and struct ike_child

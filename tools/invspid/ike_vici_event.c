@@ -23,23 +23,24 @@ static void down_free(struct down *d)
 	free(d);
 }
 
-static void tell_down(struct ike *ike, const struct cause_child *c, uint8_t proto, enum sa_end end)
+static void tell_down(struct ike_vici *ike, const struct cause_child *c, uint8_t proto,
+		      enum sa_end end)
 {
-	if (ike->ev.child_down)
-		ike->ev.child_down(ike->arg, c->conn, c->child, c->spi_in, proto, end);
+	if (ike->b.ev.child_down)
+		ike->b.ev.child_down(ike->b.arg, c->conn, c->child, c->spi_in, proto, end);
 }
 
 /* If no line tells the cause: an orderly end, or the daemon's own if it went with it. */
-static enum sa_end default_end(const struct ike *ike, bool lost)
+static enum sa_end default_end(const struct ike_vici *ike, bool lost)
 {
-	return lost || ike->state == DAEMON_STOPPING ? END_DAEMON_LOST : END_DELETED_LOCAL;
+	return lost || ike->b.state == DAEMON_STOPPING ? END_DAEMON_LOST : END_DELETED_LOCAL;
 }
 
 /*
  * Tells those whose cause is known or whose time is over. @lost: the daemon is gone,
  * no line will come any more.
  */
-void ike_vici_resolve_downs(struct ike *ike, bool lost)
+void ike_vici_resolve_downs(struct ike_vici *ike, bool lost)
 {
 	int64_t now = now_ms();
 	struct down **link = &ike->down, *d;
@@ -60,12 +61,12 @@ void ike_vici_resolve_downs(struct ike *ike, bool lost)
 	}
 }
 
-int64_t ike_vici_downs_due(const struct ike *ike)
+int64_t ike_vici_downs_due(const struct ike_vici *ike)
 {
 	return ike->down ? ike->down->due : INT64_MAX;
 }
 
-void ike_vici_downs_drop(struct ike *ike)
+void ike_vici_downs_drop(struct ike_vici *ike)
 {
 	struct down *d;
 
@@ -82,14 +83,14 @@ void ike_vici_downs_drop(struct ike *ike)
  * second, to which the daemon rounds its age, is long enough to end one and make the
  * next.
  */
-static void note_up(struct ike *ike, uint32_t child_id)
+static void note_up(struct ike_vici *ike, uint32_t child_id)
 {
 	ike->up[ike->next_up].child_id = child_id;
 	ike->up[ike->next_up].at = now_ms();
 	ike->next_up = (ike->next_up + 1) % UPS;
 }
 
-static int64_t installed_at(const struct ike *ike, const struct ike_child *c, int64_t now)
+static int64_t installed_at(const struct ike_vici *ike, const struct ike_child *c, int64_t now)
 {
 	unsigned int i;
 
@@ -99,7 +100,7 @@ static int64_t installed_at(const struct ike *ike, const struct ike_child *c, in
 	return now - (c->install_age_s + 1) * 1000;
 }
 
-static void child_down(struct ike *ike, const struct ike_sa *sa, const struct ike_child *c)
+static void child_down(struct ike_vici *ike, const struct ike_sa *sa, const struct ike_child *c)
 {
 	int64_t now = now_ms();
 	struct cause_child child = {
@@ -139,7 +140,7 @@ static void child_down(struct ike *ike, const struct ike_sa *sa, const struct ik
 	ike_vici_arm_soon(ike);
 }
 
-static int on_child_updown(struct ike *ike, const uint8_t *msg, size_t len)
+static int on_child_updown(struct ike_vici *ike, const uint8_t *msg, size_t len)
 {
 	struct vici_updown u = { 0 };
 	size_t i;
@@ -152,27 +153,27 @@ static int on_child_updown(struct ike *ike, const uint8_t *msg, size_t len)
 			continue;
 		}
 		note_up(ike, u.sa.child[i].uniqueid);
-		if (ike->ev.child_up)
-			ike->ev.child_up(ike->arg, u.sa.conn, u.sa.child[i].name);
+		if (ike->b.ev.child_up)
+			ike->b.ev.child_up(ike->b.arg, u.sa.conn, u.sa.child[i].name);
 	}
 	ike_sa_clear(&u.sa);
 	return err;
 }
 
-static int on_ike_updown(struct ike *ike, const uint8_t *msg, size_t len)
+static int on_ike_updown(struct ike_vici *ike, const uint8_t *msg, size_t len)
 {
 	struct vici_updown u = { 0 };
 	int err;
 
-	ike->updown++;
+	ike->b.updown++;
 	err = parse_updown(msg, len, &u);
-	if (!err && ike->ev.ike_updown)
-		ike->ev.ike_updown(ike->arg, u.sa.conn, u.sa.remote_id, u.sa.uniqueid, u.up);
+	if (!err && ike->b.ev.ike_updown)
+		ike->b.ev.ike_updown(ike->b.arg, u.sa.conn, u.sa.remote_id, u.sa.uniqueid, u.up);
 	ike_sa_clear(&u.sa);
 	return err;
 }
 
-static int on_child_rekey(struct ike *ike, const uint8_t *msg, size_t len)
+static int on_child_rekey(struct ike_vici *ike, const uint8_t *msg, size_t len)
 {
 	struct vici_rekey r = { 0 };
 	int err;
@@ -180,30 +181,30 @@ static int on_child_rekey(struct ike *ike, const uint8_t *msg, size_t len)
 	err = parse_rekey(msg, len, &r);
 	if (!err)
 		note_up(ike, r.new.uniqueid);
-	if (!err && ike->ev.child_rekey)
-		ike->ev.child_rekey(ike->arg, r.sa.conn, r.new.name, r.old.spi_in, r.new.spi_in,
-				    r.new.proto);
+	if (!err && ike->b.ev.child_rekey)
+		ike->b.ev.child_rekey(ike->b.arg, r.sa.conn, r.new.name, r.old.spi_in, r.new.spi_in,
+				      r.new.proto);
 	ike_sa_clear(&r.sa);
 	ike_child_clear(&r.old);
 	ike_child_clear(&r.new);
 	return err;
 }
 
-static void tell_log(struct ike *ike, const struct vici_log *l)
+static void tell_log(struct ike_vici *ike, const struct vici_log *l)
 {
 	char *group = NULL, *conn = NULL, *msg = NULL;
 
-	if (!ike->ev.log)
+	if (!ike->b.ev.log)
 		return;
 	if (!vici_str_dup(l->group, &group) && !vici_str_dup(l->msg, &msg) &&
 	    (!l->conn.s || !vici_str_dup(l->conn, &conn)))
-		ike->ev.log(ike->arg, group, conn, l->ike_id, msg);
+		ike->b.ev.log(ike->b.arg, group, conn, l->ike_id, msg);
 	free(group);
 	free(conn);
 	free(msg);
 }
 
-static int on_log(struct ike *ike, const uint8_t *msg, size_t len)
+static int on_log(struct ike_vici *ike, const uint8_t *msg, size_t len)
 {
 	unsigned int known = ike->causes.changes;
 	int64_t now = now_ms();
@@ -215,7 +216,7 @@ static int on_log(struct ike *ike, const uint8_t *msg, size_t len)
 		return err;
 	switch (cause_log(&ike->causes, &l, now)) {
 	case LINE_STOPPING:
-		ike_vici_set_state(ike, DAEMON_STOPPING, "the IKE daemon is shutting down");
+		ike_backend_state(&ike->b, DAEMON_STOPPING, "the IKE daemon is shutting down");
 		break;
 	case LINE_CONNS:
 		ike_vici_ask_conns(ike);
@@ -235,7 +236,7 @@ static int on_log(struct ike *ike, const uint8_t *msg, size_t len)
 	return 0;
 }
 
-void ike_vici_event(struct ike *ike, struct vici_str name, const uint8_t *msg, size_t len)
+void ike_vici_event(struct ike_vici *ike, struct vici_str name, const uint8_t *msg, size_t len)
 {
 	int err = 0;
 
@@ -248,7 +249,7 @@ void ike_vici_event(struct ike *ike, struct vici_str name, const uint8_t *msg, s
 	else if (vici_str_is(name, "ike-updown"))
 		err = on_ike_updown(ike, msg, len);
 	else if (vici_str_is(name, "ike-rekey"))
-		ike->updown++; /* children move to another IKE_SA: a listing may have missed them */
+		ike->b.updown++; /* its children move: a listing may have missed them */
 	/* Events are hints; an unreadable one is no reason to lose the connection. */
 	if (err && !ike->freed)
 		log_warn("IKE daemon: unreadable %.*s event (%s)", (int)name.len, name.s,

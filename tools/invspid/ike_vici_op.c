@@ -44,7 +44,7 @@ enum op_kind {
  */
 struct op {
 	struct op *next;
-	struct ike *ike;
+	struct ike_vici *ike;
 	enum op_kind kind;
 	ike_list_cb list_cb;
 	ike_done_cb done_cb;
@@ -106,7 +106,7 @@ static void op_fail(struct op *op, int err)
 	ike_vici_arm_soon(op->ike);
 }
 
-void ike_vici_op_deliver_failed(struct ike *ike)
+void ike_vici_op_deliver_failed(struct ike_vici *ike)
 {
 	struct op *op, **last;
 
@@ -129,7 +129,7 @@ void ike_vici_op_deliver_failed(struct ike *ike)
  * connection that is just being closed, some of its requests are yet to end: they get
  * their callback now, and their memory goes when the connection comes to them.
  */
-void ike_vici_op_cancel(struct ike *ike, int err)
+void ike_vici_op_cancel(struct ike_vici *ike, int err)
 {
 	struct op *op;
 
@@ -148,7 +148,7 @@ void ike_vici_op_cancel(struct ike *ike, int err)
  * Memory for a few pointers must be there: without it a callback that was promised
  * could not come.
  */
-static struct op *op_new(struct ike *ike, enum op_kind kind, void *arg)
+static struct op *op_new(struct ike_vici *ike, enum op_kind kind, void *arg)
 {
 	struct op *op = calloc(1, sizeof(*op));
 
@@ -192,7 +192,7 @@ static void list_end(struct op *op, int err)
 static void list_split(void *arg, int err)
 {
 	struct op *op = arg;
-	struct ike *ike = op->ike;
+	struct ike_vici *ike = op->ike;
 
 	op->listing->blocking = false; /* the parts did not */
 	if (!err && !op->conn && op->larges == ike->larges && op->biggest <= LARGE_BYTES) {
@@ -330,7 +330,7 @@ static const struct vici_ops worker_ops = { .closed = worker_closed };
 
 static int worker_connect(struct worker *w)
 {
-	struct ike *ike = w->ike;
+	struct ike_vici *ike = w->ike;
 	int err;
 
 	w->vici = vici_open(ike->loop, ike->path_tried, &worker_ops, w, &err);
@@ -338,7 +338,7 @@ static int worker_connect(struct worker *w)
 		return err;
 	w->registered = false;
 	/* Another daemon may have taken the place since the events were registered. */
-	if (vici_peer(w->vici) != ike->pid) {
+	if (vici_peer(w->vici) != ike->b.pid) {
 		vici_close(w->vici);
 		w->vici = NULL;
 		return -ENOTCONN;
@@ -347,7 +347,7 @@ static int worker_connect(struct worker *w)
 }
 
 /* An idle worker, connected. Return: 0, or -EBUSY, or why it can't be connected. */
-static int worker_find(struct ike *ike, bool listing, struct worker **found)
+static int worker_find(struct ike_vici *ike, bool listing, struct worker **found)
 {
 	struct worker *w, *idle = NULL, *empty = NULL;
 	unsigned int listings = 0;
@@ -370,7 +370,7 @@ static int worker_find(struct ike *ike, bool listing, struct worker **found)
 	return w->vici ? 0 : worker_connect(w);
 }
 
-static int ask_worker(struct ike *ike, const struct vici_request *q, bool listing)
+static int ask_worker(struct ike_vici *ike, const struct vici_request *q, bool listing)
 {
 	struct worker *w;
 	int err;
@@ -383,13 +383,15 @@ static int ask_worker(struct ike *ike, const struct vici_request *q, bool listin
 	return err ? err : vici_send(w->vici, q);
 }
 
-static bool reachable(const struct ike *ike)
+static bool reachable(const struct ike_vici *ike)
 {
 	return ike->checked && ike->query;
 }
 
-void ike_list(struct ike *ike, const char *conn, bool blocking, ike_list_cb cb, void *arg)
+void ike_vici_list(struct ike_backend *b, const char *conn, bool blocking, ike_list_cb cb,
+		   void *arg)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct vici_buf args = { 0 };
 	struct vici_request q = {
 		.command = "list-sas",
@@ -415,7 +417,7 @@ void ike_list(struct ike *ike, const char *conn, bool blocking, ike_list_cb cb, 
 	op->listing->started = now_ms();
 	op->listing->blocking = blocking;
 	op->listing->filtered = conn;
-	op->listing->updown = ike->updown;
+	op->listing->updown = ike->b.updown;
 	if (conn)
 		vici_put(&args, "ike", conn);
 	if (!blocking)
@@ -427,8 +429,9 @@ void ike_list(struct ike *ike, const char *conn, bool blocking, ike_list_cb cb, 
 		op_fail(op, err);
 }
 
-void ike_reload_conns(struct ike *ike, ike_done_cb cb, void *arg)
+void ike_vici_reload_conns(struct ike_backend *b, ike_done_cb cb, void *arg)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct vici_request q = {
 		.command = "list-conns",
 		.stream = "list-conn",
@@ -466,8 +469,9 @@ static void command(struct op *op, const char *name, struct vici_buf *args, int6
 		op_fail(op, err);
 }
 
-void ike_rekey_child(struct ike *ike, uint32_t child_id, ike_done_cb cb, void *arg)
+void ike_vici_rekey_child(struct ike_backend *b, uint32_t child_id, ike_done_cb cb, void *arg)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct op *op = op_new(ike, OP_REKEY, arg);
 	struct vici_buf args = { 0 };
 
@@ -476,9 +480,10 @@ void ike_rekey_child(struct ike *ike, uint32_t child_id, ike_done_cb cb, void *a
 	command(op, "rekey", &args, ike->timeout_ms);
 }
 
-void ike_initiate(struct ike *ike, const char *conn, const char *child, int64_t timeout_ms,
-		  ike_done_cb cb, void *arg)
+void ike_vici_initiate(struct ike_backend *b, const char *conn, const char *child,
+		       int64_t timeout_ms, ike_done_cb cb, void *arg)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct op *op = op_new(ike, OP_INITIATE, arg);
 	struct vici_buf args = { 0 };
 
@@ -494,8 +499,9 @@ void ike_initiate(struct ike *ike, const char *conn, const char *child, int64_t 
 	command(op, "initiate", &args, timeout_ms + MARGIN_MS);
 }
 
-void ike_terminate_ike(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *arg)
+void ike_vici_terminate_ike(struct ike_backend *b, uint32_t ike_id, ike_done_cb cb, void *arg)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct op *op = op_new(ike, OP_TERMINATE, arg);
 	struct vici_buf args = { 0 };
 
@@ -507,9 +513,10 @@ void ike_terminate_ike(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *a
 	command(op, "terminate", &args, TERMINATE_MS + MARGIN_MS);
 }
 
-void ike_terminate_child(struct ike *ike, uint32_t child_id, int64_t timeout_ms, ike_done_cb cb,
-			 void *arg)
+void ike_vici_terminate_child(struct ike_backend *b, uint32_t child_id, int64_t timeout_ms,
+			      ike_done_cb cb, void *arg)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct op *op = op_new(ike, OP_END_CHILD, arg);
 	struct vici_buf args = { 0 };
 
@@ -520,8 +527,9 @@ void ike_terminate_child(struct ike *ike, uint32_t child_id, int64_t timeout_ms,
 	command(op, "terminate", &args, timeout_ms + MARGIN_MS);
 }
 
-void ike_reauth(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *arg)
+void ike_vici_reauth(struct ike_backend *b, uint32_t ike_id, ike_done_cb cb, void *arg)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct op *op = op_new(ike, OP_REKEY, arg);
 	struct vici_buf args = { 0 };
 
@@ -533,7 +541,7 @@ void ike_reauth(struct ike *ike, uint32_t ike_id, ike_done_cb cb, void *arg)
 
 static void queue_told(void *arg, int err, const uint8_t *msg, size_t len)
 {
-	struct ike *ike = arg;
+	struct ike_vici *ike = arg;
 	uint32_t jobs;
 
 	ike->queue_asked = false;
@@ -541,8 +549,9 @@ static void queue_told(void *arg, int err, const uint8_t *msg, size_t len)
 		ike->queued = jobs;
 }
 
-uint32_t ike_queued(struct ike *ike)
+uint32_t ike_vici_queued(struct ike_backend *b)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct vici_request q = {
 		.command = "stats",
 		.timeout_ms = ike->timeout_ms,
@@ -555,8 +564,10 @@ uint32_t ike_queued(struct ike *ike)
 	return ike->queued;
 }
 
-void ike_load_copy(struct ike *ike, const struct ike_copy *copy, ike_done_cb cb, void *arg)
+void ike_vici_load_copy(struct ike_backend *b, const struct ike_copy *copy, ike_done_cb cb,
+			void *arg)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct op *op = op_new(ike, OP_LOAD, arg);
 	struct vici_buf args = { 0 };
 
@@ -569,8 +580,9 @@ void ike_load_copy(struct ike *ike, const struct ike_copy *copy, ike_done_cb cb,
 	op_fail(op, -EINVAL);
 }
 
-void ike_unload_copy(struct ike *ike, const char *name, ike_done_cb cb, void *arg)
+void ike_vici_unload_copy(struct ike_backend *b, const char *name, ike_done_cb cb, void *arg)
 {
+	struct ike_vici *ike = ike_vici(b);
 	struct op *op = op_new(ike, OP_UNLOAD, arg);
 	struct vici_buf args = { 0 };
 

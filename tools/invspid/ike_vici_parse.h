@@ -6,7 +6,7 @@
 #ifndef INVSPID_IKE_VICI_PARSE_H
 #define INVSPID_IKE_VICI_PARSE_H
 
-#include "ike.h"
+#include "ike_backend.h"
 #include "vici.h"
 
 /**
@@ -68,8 +68,6 @@ void parse_addr_text(struct vici_str s, struct ike_addr *addr);
 /* Whether this is the name of a copy; then *@original is the part that names the original. */
 bool parse_copy_name(struct vici_str name, struct vici_str *original);
 
-void ike_conn_clear(struct ike_conn *conn);
-void ike_conns_clear(struct ike_conns *conns);
 int ike_conns_add_copy(struct ike_conns *conns, const char *name);
 
 #endif

@@ -35,7 +35,7 @@ static const char listed[] = "listed child by child";
  * @unfiltered: the daemon does not know how to filter
  */
 struct split {
-	struct ike *ike;
+	struct ike_vici *ike;
 	struct ike_listing *l;
 	void (*done)(void *arg, int err);
 	void *arg;
@@ -189,7 +189,7 @@ static int take_names(struct split *s, const struct ike_conn *c)
 /* The IKE_SA without children tells the connection, and with it the children's names. */
 static void got_head(struct split *s)
 {
-	const struct ike_conn *c = conns_name(&s->ike->conns, s->sa.conn);
+	const struct ike_conn *c = conns_name(&s->ike->b.conns, s->sa.conn);
 	int err;
 
 	if (!c) {
@@ -340,7 +340,7 @@ static void heads_done(void *arg, int err, const uint8_t *msg, size_t len)
 		finish(s, 0); /* as far as one can tell */
 }
 
-void ike_vici_split(struct ike *ike, struct ike_listing *l, const char *conn,
+void ike_vici_split(struct ike_vici *ike, struct ike_listing *l, const char *conn,
 		    void (*done)(void *arg, int err), void *arg)
 {
 	struct split *s = calloc(1, sizeof(*s));

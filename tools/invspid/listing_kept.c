@@ -62,6 +62,9 @@ void listing_add(struct invspid *d, struct ike_listing *l)
 	const struct ike_listing *anchor;
 	unsigned int i;
 
+	/* One answer may be to two who asked. */
+	if (l == d->listing[LISTING_LAST])
+		return;
 	listing_set(d, LISTING_PREV, d->listing[LISTING_LAST]);
 	/* Each of 10,000 SAs takes more than a megabyte; a seventh of it when it is old. */
 	if (d->listing[LISTING_PREV])

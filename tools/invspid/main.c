@@ -33,6 +33,7 @@ static const char usage_text[] =
 	"  -f, --foreground     stay in the foreground, log to standard error\n"
 	"      --check          check configuration and surroundings, then end\n"
 	"      --vici PATH      VICI socket of strongSwan\n"
+	"      --rundir DIR     run-time directory of libreswan's pluto (default /run/pluto)\n"
 	"      --control PATH   control socket, for invspi(8) (default /run/invspid.sock)\n"
 	"      --state DIR      directory of the history (default /var/lib/invspid)\n"
 	"  -v, --verbose        log more\n"
@@ -41,12 +42,12 @@ static const char usage_text[] =
 	"\n"
 	"Exit status: 0 fine, 1 failed, 2 wrong usage.\n";
 
-enum { OPT_CHECK = 256, OPT_VICI, OPT_CONTROL, OPT_STATE };
+enum { OPT_CHECK = 256, OPT_VICI, OPT_RUNDIR, OPT_CONTROL, OPT_STATE };
 
 struct options {
 	const char *conf;
 	bool dry_run, foreground, check;
-	char *vici, *control, *state;
+	char *vici, *rundir, *control, *state;
 	int verbose;
 };
 
@@ -58,6 +59,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 					       { "foreground", no_argument, NULL, 'f' },
 					       { "check", no_argument, NULL, OPT_CHECK },
 					       { "vici", required_argument, NULL, OPT_VICI },
+					       { "rundir", required_argument, NULL, OPT_RUNDIR },
 					       { "control", required_argument, NULL, OPT_CONTROL },
 					       { "state", required_argument, NULL, OPT_STATE },
 					       { "verbose", no_argument, NULL, 'v' },
@@ -85,6 +87,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_VICI:
 			o->vici = optarg;
+			break;
+		case OPT_RUNDIR:
+			o->rundir = optarg;
 			break;
 		case OPT_CONTROL:
 			o->control = optarg;
@@ -222,6 +227,7 @@ int main(int argc, char **argv)
 	d->version = INVSPI_VERSION;
 	d->conf_path = o.conf;
 	d->vici = o.vici;
+	d->rundir = o.rundir;
 	d->control_path = o.control;
 	d->state_dir = o.state;
 	d->dry_run = o.dry_run;

@@ -86,19 +86,24 @@ static void daemon_page(struct expo *x, struct invspid *d)
 	enum daemon_state now = d->ike ? ike_state(d->ike) : DAEMON_ABSENT;
 	const struct ike_conns *conns = d->ike ? ike_conns(d->ike) : NULL;
 	const struct ike_listing *l = d->listing[LISTING_LAST];
-	uint64_t children = 0;
+	uint64_t ikes = 0, children = 0;
 	unsigned int i;
 	size_t k;
 
-	for (k = 0; l && k < l->nsa; k++)
+	for (k = 0; l && k < l->nsa; k++) {
+		ikes += !l->sa[k].again;
 		children += l->sa[k].nchild;
+	}
+	expo_family(x, EXPO_INFO, "invspid_ike_daemon",
+		    "The IKE daemon in charge; auto as long as none was found.");
+	expo_number(x, 1, "backend", d->ike ? ike_word(d->ike) : "auto", NULL);
 	expo_family(x, EXPO_GAUGE, "invspid_ike_daemon_state",
 		    "The state of the IKE daemon has 1; ready is the good one.");
 	for (i = DAEMON_ABSENT; i <= DAEMON_STOPPING; i++)
 		expo_number(x, i == now, "state", daemon_state_name((enum daemon_state)i), NULL);
 	one(x, EXPO_GAUGE, "invspid_ike_connections", "Connections that the IKE daemon has loaded.",
 	    conns ? conns->nconn : 0);
-	one(x, EXPO_GAUGE, "invspid_ike_sas", "IKE_SAs, as last listed.", l ? l->nsa : 0);
+	one(x, EXPO_GAUGE, "invspid_ike_sas", "IKE_SAs, as last listed.", ikes);
 	one(x, EXPO_GAUGE, "invspid_child_sas", "CHILD_SAs, as last listed.", children);
 	one(x, EXPO_GAUGE, "invspid_kernel_sas", "SAs that the kernel has.", xfrm_count(d->xfrm));
 	one(x, EXPO_COUNTER, "invspid_kernel_overruns",

@@ -88,11 +88,14 @@ static void put_child(FILE *out, const struct ike_child *c)
 {
 	fprintf(out,
 		"    %s{%" PRIu32 "} %s %s%s %s reqid %" PRIu32 " spi in 0x%08" PRIx32
-		" out 0x%08" PRIx32 ", since %" PRId64 " s, %" PRIu64
-		" packets in\n        %s, %s === %s\n",
+		" out 0x%08" PRIx32 ", since %" PRId64 " s",
 		c->name, c->uniqueid, child_state_name(c->state),
 		c->proto == IPPROTO_AH ? "AH" : "ESP", c->encap ? " in UDP" : "", c->mode, c->reqid,
-		c->spi_in, c->spi_out, c->install_age_s, c->packets_in, c->algs, c->local_ts,
+		c->spi_in, c->spi_out, c->install_age_s);
+	/* libreswan tells neither of these; "xfrm-state" does. */
+	if (c->packets_in)
+		fprintf(out, ", %" PRIu64 " packets in", c->packets_in);
+	fprintf(out, "\n        %s%s%s === %s\n", c->algs, c->algs[0] ? ", " : "", c->local_ts,
 		c->remote_ts);
 }
 
@@ -105,13 +108,15 @@ static char *listing_text(const struct ike_listing *l, size_t *len)
 	for (i = 0; out && i < l->nsa; i++) {
 		const struct ike_sa *sa = &l->sa[i];
 
-		fprintf(out, "%s[%" PRIu32 "] IKEv%d %s, %s%s%s\n", sa->name, sa->uniqueid,
+		fprintf(out, "%s[%" PRIu32 "] IKEv%d %s, %s%s%s%s\n", sa->name, sa->uniqueid,
 			sa->version, ike_state_name(sa->state),
 			sa->initiator ? "initiator" : "responder", sa->nat ? ", NAT" : "",
-			sa->task_any ? ", an exchange is under way" : "");
+			sa->task_any ? ", an exchange is under way" : "",
+			sa->again ? ", one that another connection has made" : "");
 		put_end(out, "local ", &sa->local, sa->local_port, sa->local_id);
 		put_end(out, "remote", &sa->remote, sa->remote_port, sa->remote_id);
-		fprintf(out, "    %s\n", sa->algs);
+		if (sa->algs[0])
+			fprintf(out, "    %s\n", sa->algs);
 		for (k = 0; k < sa->nchild; k++)
 			put_child(out, &sa->child[k]);
 	}

@@ -66,6 +66,29 @@ const struct ike_child *silence_child(struct invspid *d, struct tracked *t,
 	return best;
 }
 
+/* Does the peer use another SA that was made for the same? */
+static bool spare_is_used(struct invspid *d, const struct tracked *t, const char *conn,
+			  const struct ike_child *c)
+{
+	const struct ike_listing *l = d->listing[LISTING_LAST];
+	const struct ike_child *o;
+	const struct ike_sa *sa = NULL;
+	bool gone;
+	size_t k;
+
+	while ((sa = listing_source_next(l, &t->flow, sa))) {
+		for (k = 0; k < sa->nchild; k++) {
+			o = &sa->child[k];
+			if (!o->spare || o == c || strcmp(sa->conn, conn) ||
+			    strcmp(o->name, c->name))
+				continue;
+			if (!is_silent(d, t, sa, o, &gone) && !gone)
+				return true;
+		}
+	}
+	return false;
+}
+
 static void set_child(struct tracked *t, const struct ike_sa *sa, const struct ike_child *c)
 {
 	snprintf(t->child, sizeof(t->child), "%s", c->name);
@@ -84,7 +107,7 @@ static void fill_own(struct invspid *d, struct tracked *t)
 		return;
 	ev->child_up = true;
 	ev->child_up_at = d->listing[LISTING_LAST]->started - c->install_age_s * 1000;
-	ev->child_silent = is_silent(d, t, sa, c, &gone);
+	ev->child_silent = is_silent(d, t, sa, c, &gone) && !spare_is_used(d, t, sa->conn, c);
 	set_child(t, sa, c);
 }
 

@@ -39,7 +39,9 @@ bool copy_lacks(struct invspid *d, const struct tracked *t, char *why, size_t si
 /* The other side of what is misdirected, and what would help. */
 static void tell_more(struct invspid *d, const struct tracked *t, char *buf, size_t size)
 {
+	const struct ike_words *words = ike_words(d->ike);
 	const struct xfrm_sa *sa = &t->elsewhere;
+	bool to = t->ev.conn_dynamic && words->initiate_to;
 	char why[160];
 
 	buf[0] = '\0';
@@ -51,8 +53,9 @@ static void tell_more(struct invspid *d, const struct tracked *t, char *buf, siz
 	else if (copy_lacks(d, t, why, sizeof(why)))
 		snprintf(buf, size, "; not known: %s", why);
 	else if (t->dec.action == ACTION_ADVISE)
-		snprintf(buf, size, "; by hand: `swanctl --initiate --ike %s --child NAME'",
-			 t->conn);
+		snprintf(buf, size, "; by hand: `%s%s%s%s%s'", words->initiate, t->conn,
+			 words->initiate_end, to ? words->initiate_to : "",
+			 to ? show_addr(t->flow.family, t->flow.src.b) : "");
 }
 
 void look_tell(struct invspid *d, struct tracked *t, int64_t now)

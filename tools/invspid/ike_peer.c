@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whose daemon is it that listens on the socket?
+ * Whose IKE daemon is it?
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,15 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ike_vici_int.h"
+#include "ike_backend.h"
 
 /**
- * ike_vici_process_start() - start time of a process, which tells it from a later one
+ * ike_process_start() - start time of a process, which tells it from a later one
  * of the same number
  *
  * Return: clock ticks since boot, 0 if it can't be told.
  */
-uint64_t ike_vici_process_start(pid_t pid)
+uint64_t ike_process_start(pid_t pid)
 {
 	unsigned long long start = 0;
 	char path[64], stat[1024], *p;
@@ -43,13 +43,13 @@ uint64_t ike_vici_process_start(pid_t pid)
 }
 
 /**
- * ike_vici_same_namespace() - is a process in our network namespace?
+ * ike_same_namespace() - is a process in our network namespace?
  * @why: filled with what is the matter, and what to do, if not
  *
  * The path of a socket says nothing about where the process behind it lives. What
  * can't be checked is refused.
  */
-bool ike_vici_same_namespace(pid_t pid, char *why, size_t size)
+bool ike_same_namespace(pid_t pid, char *why, size_t size)
 {
 	struct stat ours, theirs;
 	char path[64];
