@@ -245,7 +245,7 @@ ike()
 {
 	charon_stop A KILL
 	wait_until 20 0.2 eval 'findings ike | grep -qx "error ike"' || fail "$(findings ike)"
-	expect_match "what it says" "invspid has no IKE daemon to ask: strongswan absent" "$(text)"
+	expect_match "what it says" "invspid has no IKE daemon to ask: absent: strongSwan: .*; libreswan: " "$(text)"
 	helper_stop A
 	helper_start A --vici "$LAB/B/vici"
 	helper_ready A

@@ -128,6 +128,9 @@ void check_leak(struct doctor *d);
 void check_one_way(struct doctor *d);
 void check_offload(struct doctor *d);
 
+/* Is a libreswan there, at its stock place? */
+bool doctor_pluto(const struct doctor *d);
+
 /* doctor_vici.c: fills the connections, SAs and traps, once. */
 void doctor_ask_ike(struct doctor *d);
 void doctor_forget_ike(struct doctor *d);

@@ -46,7 +46,7 @@ static void check_mode(struct doctor *d)
 
 	if (*stopped)
 		found(d, SEVERITY_ERROR, NULL,
-		      "start invspid in the network namespace of the IKE daemon; let charon load kernel-netlink, not kernel-libipsec",
+		      "start invspid in the network namespace of the IKE daemon; let strongSwan's charon load kernel-netlink, not kernel-libipsec",
 		      "it has stopped acting: %s", stopped);
 	if (json_is_true(json_object_get(d->status, "dry_run")))
 		found(d, SEVERITY_WARNING, NULL, "start it without --dry-run",

@@ -5,12 +5,14 @@
  * nothing heals it; that is true here, too.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "doctor.h"
 #include "ike.h"
 
 #define DPD_SLOW_S 300
+#define PLUTO_PID "/run/pluto/pluto.pid"
 
 static const char *text_of(json_t *j, const char *key)
 {
@@ -34,6 +36,28 @@ static bool known(struct doctor *d)
 	return !*d->ike_why;
 }
 
+/* A file that was left behind may have the number of quite another process. */
+bool doctor_pluto(const struct doctor *d)
+{
+	char text[32], path[64];
+	int pid;
+
+	if (doctor_read(d, PLUTO_PID, text, sizeof(text)))
+		return false;
+	pid = atoi(text);
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	return pid > 0 && !doctor_read(d, path, text, sizeof(text)) && !strcmp(text, "pluto");
+}
+
+static const char *look_at(const char *backend)
+{
+	if (!strcmp(backend, "libreswan"))
+		return "systemctl status ipsec";
+	if (!strcmp(backend, "strongswan"))
+		return "systemctl status strongswan";
+	return "systemctl status strongswan ipsec";
+}
+
 void check_ike(struct doctor *d)
 {
 	json_t *ike = json_object_get(d->status, "daemon");
@@ -41,18 +65,22 @@ void check_ike(struct doctor *d)
 
 	if (d->status && !strcmp(state, "foreign"))
 		found(d, SEVERITY_ERROR, NULL,
-		      "start invspid in its network namespace (ip netns exec), or name its socket with vici in invspid.conf",
-		      "the %s that invspid reaches is not this namespace's: %s", backend,
+		      "start invspid in its network namespace (ip netns exec), or name this namespace's with vici (strongSwan) or rundir (libreswan) in invspid.conf",
+		      "the IKE daemon that invspid reaches is not this namespace's: %s",
 		      text_of(ike, "why"));
 	else if (d->status && strcmp(state, "ready"))
-		found(d, SEVERITY_ERROR, NULL, "systemctl status strongswan",
-		      "invspid has no IKE daemon to ask: %s %s: %s", backend, state,
-		      text_of(ike, "why"));
+		found(d, SEVERITY_ERROR, NULL, look_at(backend),
+		      "invspid has no IKE daemon to ask: %s%s%s: %s",
+		      strcmp(backend, "auto") ? backend : "", strcmp(backend, "auto") ? " " : "",
+		      state, text_of(ike, "why"));
 	doctor_ask_ike(d);
 	if (d->status && !strcmp(state, "ready"))
 		found(d, SEVERITY_OK, NULL, NULL,
 		      "%s is ready: %" JSON_INTEGER_FORMAT " connections", backend,
 		      json_integer_value(json_object_get(ike, "connections")));
+	else if (!d->status && doctor_pluto(d))
+		found(d, SEVERITY_NOTE, NULL, "systemctl start invspid",
+		      "libreswan is there; invspid asks it");
 	else if (!d->status && *d->ike_why)
 		found(d, SEVERITY_ERROR, NULL, "systemctl start strongswan", "%s", d->ike_why);
 	else if (!*d->ike_why && !d->nconn)

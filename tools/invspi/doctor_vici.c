@@ -458,9 +458,9 @@ void doctor_ask_ike(struct doctor *d)
 	if (d->ike_asked)
 		return;
 	d->ike_asked = true;
-	if (backend && strcmp(backend, "strongswan")) {
+	if (backend ? !strcmp(backend, "libreswan") : doctor_pluto(d)) {
 		snprintf(d->ike_why, sizeof(d->ike_why),
-			 "only strongSwan's connections are looked at, and this is %s", backend);
+			 "only strongSwan's connections are looked at, and this is libreswan");
 		return;
 	}
 	fd = connect_stock(d, &path);
