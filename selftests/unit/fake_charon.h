@@ -407,7 +407,8 @@ static int request_ms = 100;
 static void begin_with(int conns)
 {
 	struct ike_options opt = {
-		.path = socket_path,
+		.kind = IKE_STRONGSWAN,
+		.vici = socket_path,
 		.settle_ms = 300,
 		.timeout_ms = request_ms,
 		.backoff_min_ms = 20,
@@ -423,8 +424,8 @@ static void begin_with(int conns)
 	fake_init(&fake, &loop);
 	fake.request = on_request;
 	fake_listen(&fake, socket_path);
-	told.ike = ike_vici_new(&loop, &opt, &events, NULL);
-	fake_must(told.ike, "ike_vici_new");
+	told.ike = ike_new(&loop, &opt, &events, NULL);
+	fake_must(told.ike, "ike_new");
 }
 
 static bool wait_state(enum daemon_state state, int64_t ms)

@@ -360,6 +360,75 @@ static void test_corpus(void)
 	ktap_ok(files > 20, "%u files of the corpus, each byte changed", files);
 }
 
+/* ---- which IKE daemon ---- */
+
+#define NAME_IT                                                                                  \
+	"start invspid in its network namespace (ip netns exec), or name this namespace's with " \
+	"vici (strongSwan) or rundir (libreswan) in invspid.conf"
+
+static const struct {
+	const char *what, *status, *pid, *comm;
+	const char *expected, *remedy; /* the first finding, and its remedy */
+} ike_cases[] = {
+	{ "strongSwan", "{\"backend\": \"strongswan\", \"state\": \"ready\", \"connections\": 3}",
+	  NULL, NULL, "ok strongswan is ready: 3 connections\n", NULL },
+	{ "libreswan", "{\"backend\": \"libreswan\", \"state\": \"ready\", \"connections\": 2}",
+	  NULL, NULL, "ok libreswan is ready: 2 connections\n", NULL },
+	{ "libreswan, not settled",
+	  "{\"backend\": \"libreswan\", \"state\": \"settling\", \"why\": \"x\"}", NULL, NULL,
+	  "error invspid has no IKE daemon to ask: libreswan settling: x\n",
+	  "systemctl status ipsec" },
+	{ "none of them",
+	  "{\"backend\": \"auto\", \"state\": \"absent\", \"why\": \"x\", \"vici\": \"/nowhere\"}",
+	  NULL, NULL, "error invspid has no IKE daemon to ask: absent: x\n",
+	  "systemctl status strongswan ipsec" },
+	{ "another namespace's",
+	  "{\"backend\": \"auto\", \"state\": \"foreign\", \"why\": \"x\", \"vici\": \"/nowhere\"}",
+	  NULL, NULL, "error the IKE daemon that invspid reaches is not this namespace's: x\n",
+	  NAME_IT },
+	{ "libreswan, but no invspid", NULL, "4711\n", "pluto\n",
+	  "note libreswan is there; invspid asks it\n", "systemctl start invspid" },
+	{ "its file was left behind", NULL, "4711\n", "bash\n", "error cannot ask strongSwan at",
+	  "systemctl start strongswan" },
+	{ "and is no number", NULL, "x\n", "bash\n", "error cannot ask strongSwan at",
+	  "systemctl start strongswan" },
+};
+
+static void test_ike(void)
+{
+	const char *remedy;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ike_cases); i++) {
+		d.status = ike_cases[i].status ? json_pack("{s:o}", "daemon",
+							   json_loads(ike_cases[i].status, 0, NULL))
+					       : NULL;
+		d.ike_asked = false;
+		d.ike_why[0] = '\0';
+		put_text("/run/pluto/pluto.pid", ike_cases[i].pid ? ike_cases[i].pid : "0\n");
+		put_text("/proc/4711/comm", ike_cases[i].comm ? ike_cases[i].comm : "x\n");
+		begin("ike");
+		check_ike(&d);
+		ktap_has(ike_cases[i].what, ike_cases[i].expected, findings());
+		remedy =
+			json_string_value(json_object_get(json_array_get(d.findings, 0), "remedy"));
+		ktap_str("... and what helps", ike_cases[i].remedy ? ike_cases[i].remedy : "",
+			 remedy ? remedy : "");
+		json_decref(d.status);
+		d.status = NULL;
+	}
+	d.status = json_pack("{s:{s:s}}", "daemon", "backend", "libreswan");
+	d.ike_asked = false;
+	begin("dpd");
+	check_dpd(&d);
+	ktap_str(
+		"its settings are not looked at, and that is said",
+		"note not known: only strongSwan's connections are looked at, and this is libreswan\n",
+		findings());
+	json_decref(d.status);
+	d.status = NULL;
+}
+
 static void remove_all(void)
 {
 	char command[128];
@@ -382,6 +451,7 @@ int main(void)
 	test_one_way();
 	test_answers();
 	test_corpus();
+	test_ike();
 	json_decref(d.findings);
 	remove_all();
 	return ktap_done();

@@ -113,7 +113,8 @@ static const char *built(const struct hist_sa *sa, size_t n, const struct ike_co
 	for (i = 0; i < n; i++)
 		if (copy_add(c, &sa[i]))
 			return "not added";
-	known = copy_check(c, why, sizeof(why));
+	known = copy_check(c, why, sizeof(why)) &&
+		ike_vici_copy_check(copy_get(c), why, sizeof(why));
 	err = copy_message(copy_get(c), &b);
 	if (!err && known)
 		message(&b);

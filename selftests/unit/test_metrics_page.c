@@ -51,6 +51,12 @@ enum daemon_state ike_state(const struct ike *ike)
 	return DAEMON_READY;
 }
 
+const char *ike_word(const struct ike *ike)
+{
+	(void)ike;
+	return "libreswan";
+}
+
 const struct ike_conns *ike_conns(const struct ike *ike)
 {
 	static struct ike_conns conns = { .nconn = 7 };
@@ -140,9 +146,10 @@ static void make_up(void)
 		GRADE_LOST_IN_KERNEL, ACTION_REKEY, OUTCOME_HEALED, 471, 1000, 1700000000123
 	};
 	static struct attempt gave_up = { .conn = "gw6", .gave_up_at = 5 };
-	static struct ike_sa sa[2] = { { .conn = (char *)"gw", .nchild = 2 },
-				       { .conn = (char *)"unheard of", .nchild = 1 } };
-	static struct ike_listing l = { .sa = sa, .nsa = 2 };
+	static struct ike_sa sa[3] = { { .conn = (char *)"gw", .nchild = 2 },
+				       { .conn = (char *)"unheard of", .nchild = 1 },
+				       { .conn = (char *)"gw2", .again = true } };
+	static struct ike_listing l = { .sa = sa, .nsa = 3 };
 
 	d.conf = &conf;
 	d.version = "1.0";
@@ -187,8 +194,10 @@ static void test_page(bool open)
 		"\ninvspid_build_info{version=\"1.0\"} 1\n",
 		"\ninvspid_mode{mode=\"advise\"} 1\n",
 		"\ninvspid_mode{mode=\"recover\"} 0\n",
+		"\ninvspid_ike_daemon_info{backend=\"libreswan\"} 1\n",
 		"\ninvspid_ike_daemon_state{state=\"ready\"} 1\n",
 		"\ninvspid_ike_daemon_state{state=\"absent\"} 0\n",
+		"\ninvspid_ike_sas 2\n",
 		"\ninvspid_child_sas 3\n",
 		"\ninvspid_kernel_sas 12\n",
 		"\ninvspid_history_ok 1\n",

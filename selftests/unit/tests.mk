@@ -16,17 +16,25 @@ LISTING := $(addprefix invspid/,ike_listing.o intern.o listing.o)
 OBJS_test_watch := invspid/watch.o $(LISTING)
 
 VICI := invspid/vici.o invspid/vici_msg.o
-IKE_VICI := $(VICI) invspid/pool.o $(LISTING) $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
-	_parse_conn.o _peer.o _copy.o _split.o _conns.o)
+IKE := $(addprefix invspid/ike,.o _conns.o _peer.o) $(LISTING)
+IKE_VICI := $(IKE) $(VICI) invspid/pool.o $(addprefix invspid/ike_vici,.o _cause.o _event.o _op.o _parse.o \
+	_parse_conn.o _copy.o _split.o _conns.o)
+IKE_WHACK := invspid/child.o $(addprefix invspid/ike_whack,.o _ask.o _build.o _call.o _cause.o _diff.o _log.o _op.o _parse.o _parse_conn.o \
+	_start.o)
+IKE_ALL := $(IKE_VICI) $(IKE_WHACK)
+OBJS_test_ike_whack := $(IKE_ALL)
+LIBS_test_ike_whack := libuv
+OBJS_test_ike_whack_op := $(IKE_ALL)
+LIBS_test_ike_whack_op := libuv
 OBJS_test_vici := $(VICI)
 LIBS_test_vici := libuv
 OBJS_test_vici_msg := invspid/vici_msg.o
 LIBS_test_vici_msg := libuv
 OBJS_test_ike_cause := invspid/ike_vici_cause.o invspid/vici_msg.o
 LIBS_test_ike_cause := libuv
-OBJS_test_ike_copy := $(VICI) $(LISTING) invspid/copy.o $(addprefix invspid/ike_vici,_copy.o _parse.o _parse_conn.o)
+OBJS_test_ike_copy := $(VICI) $(LISTING) invspid/copy.o invspid/ike_conns.o $(addprefix invspid/ike_vici,_copy.o _parse.o _parse_conn.o)
 LIBS_test_ike_copy := libuv
-OBJS_test_ike_vici := $(IKE_VICI)
+OBJS_test_ike_vici := $(IKE_ALL)
 LIBS_test_ike_vici := libuv
 
 HISTORY := $(patsubst %,invspid/%.o,intern pool history history_ask history_db history_prune \
@@ -79,3 +87,9 @@ LIBS_test_hook := libconfuse libuv
 OBJS_test_record := $(CONF) $(addprefix invspid/,bundle.o bundle_text.o child.o decide_names.o env.o listing.o quota.o \
 	pool.o record.o record_capture.o record_finish.o record_note.o redact.o rings.o xfrm_note.o xfrm_parse.o)
 LIBS_test_record := libconfuse libuv
+
+WHACK_PARSE := invspid/ike_whack_cause.o invspid/ike_whack_parse.o invspid/ike_whack_parse_conn.o invspid/intern.o
+OBJS_test_whack_parse := $(WHACK_PARSE)
+LIBS_test_whack_parse := libuv
+OBJS_test_whack_cause := $(WHACK_PARSE)
+LIBS_test_whack_cause := libuv
