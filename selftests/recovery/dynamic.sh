@@ -175,12 +175,12 @@ begin_frozen()
 {
 	ask C terminate ike=gw timeout=10000 >/dev/null
 	said_mark=$(log_mark A invspid)
-	kill -STOP "${CHARON_PID[B]}"
+	kill -STOP "${DAEMON_PID[B]}"
 	fault_reboot 0.5
 	wait_until 60 0.02 has_copy || {
 		fail "no copy: $waited"
 		note "$(log_since A invspid "$said_mark")"
-		kill -CONT "${CHARON_PID[B]}"
+		kill -CONT "${DAEMON_PID[B]}"
 		return 1
 	}
 }
@@ -200,7 +200,7 @@ meanwhile()
 	done
 	stamp
 	from=$now_us
-	kill -CONT "${CHARON_PID[B]}"
+	kill -CONT "${DAEMON_PID[B]}"
 	all_heal "B answers again"
 	wait_until 10 0.1 no_copies || fail "still loaded: $(copies)"
 	expect "A's SAs with C" "gw-c net3" "$(conns A | grep net3)"
@@ -216,7 +216,7 @@ afresh()
 {
 	local c
 
-	kill -CONT "${CHARON_PID[B]}"
+	kill -CONT "${DAEMON_PID[B]}"
 	ask B terminate ike=gw force=yes timeout=1000 >/dev/null
 	# refused if A was faster
 	for c in net net2; do

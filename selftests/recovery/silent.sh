@@ -42,7 +42,7 @@ peer_stuck()
 	helper_ready A
 	wait_until 15 0.1 helper_settled || fail "invspid is not ready: $waited"
 	all_delivered 10000 || fail "the tunnel is not up: $undelivered"
-	kill -STOP "${CHARON_PID[B]}" || fail "B's charon is not there"
+	kill -STOP "${DAEMON_PID[B]}" || fail "B's charon is not there"
 	said_mark=$(log_mark A invspid)
 	fault_reboot 0.5
 	for ((i = 1; i <= ATTEMPTS; i++)); do
@@ -76,7 +76,7 @@ later_each_time()
 
 heals_when_back()
 {
-	kill -CONT "${CHARON_PID[B]}"
+	kill -CONT "${DAEMON_PID[B]}"
 	stamp
 	delivered net:B-A "$now_us" 60000 || {
 		fail "not healed in 60 s after B's daemon is back"

@@ -14,6 +14,7 @@ config_static()
 config_impatient()
 {
 	LAB_CHARON_A=$'retransmit_tries = 2\nretransmit_timeout = 1'
+	LAB_PLUTO_A='retransmit-timeout=6s'
 }
 
 # B rekeys a child after 10 s, A's SAs live for 14.
@@ -36,6 +37,7 @@ config_gives_up()
 config_on_demand()
 {
 	LAB_CHILD_A='start_action = trap'
+	LAB_PLUTO_A='auto=ondemand'
 	lab_children net
 	STREAMS=''
 }
@@ -103,7 +105,7 @@ config_ah()
 # A knows no address of its peer: Cisco's dynamic crypto map.
 config_any()
 {
-	LAB_CONN_A='remote_addrs = %any'
+	LAB_REMOTE[A]=%any
 	LAB_HELPER_A='dynamic = yes'
 	LAB_INITIATOR=B
 }
@@ -112,7 +114,7 @@ config_any()
 config_nat()
 {
 	config_any
-	LAB_CONN_B='local_addrs = 198.51.100.2'
+	LAB_LOCAL[B]=198.51.100.2
 	LAB_PREPARE=masquerade
 }
 
@@ -219,6 +221,7 @@ config_close_b()	{ LAB_CHILD_B='close_action = start'; }
 config_ikev1()
 {
 	LAB_CONN='version = 1'
+	LAB_PLUTO='ikev2=no'
 }
 
 config_ikev1_aggressive()
@@ -231,6 +234,7 @@ config_ikev1_aggressive()
 config_natt()
 {
 	LAB_CONN='encap = yes'
+	LAB_PLUTO='encapsulation=yes'
 }
 
 # IPv6 outside; inside one child of IPv6 and one of IPv4.

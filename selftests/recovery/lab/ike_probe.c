@@ -215,7 +215,7 @@ static void on_input(uv_poll_t *poll, int status, int revents)
 
 int main(int argc, char **argv)
 {
-	struct ike_options opt = { .backoff_max_ms = 1000 };
+	struct ike_options opt = { .kind = IKE_STRONGSWAN, .backoff_max_ms = 1000 };
 	uv_poll_t input;
 
 	if (argc != 2) {
@@ -223,9 +223,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	opt.path = argv[1];
+	opt.vici = argv[1];
 	uv_loop_init(&loop);
-	ike = ike_vici_new(&loop, &opt, &events, NULL);
+	ike = ike_new(&loop, &opt, &events, NULL);
 	if (!ike) {
 		perror("ike_probe");
 		return 1;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Two gateways with a real IKE daemon each, on one machine. Sourced; brings
-# net.sh with it.
+# net.sh with it. Which daemon: LAB_DAEMON[_A|_B], strongswan or libreswan; see
+# daemons.sh.
 #
 #      HA                A                W                B               HB
 #  10.1.0.10  --  10.1.0.1                              10.2.0.1  --  10.2.0.10
@@ -19,7 +20,8 @@
 # Knobs, lines of swanctl.conf or strongswan.conf: LAB_CONN[_A|_B] (connection),
 # LAB_CHILD[_A|_B] (each child), LAB_CHARON[_A|_B], and of invspid.conf,
 # LAB_HELPER[_A|_B]; LAB_MORE[_A|_B] are more connections,
-# LAB_TOP[_A|_B] more sections. More of them: see lab_defaults() and configs.sh.
+# LAB_TOP[_A|_B] more sections. Of libreswan's ipsec.conf LAB_PLUTO[_A|_B] (each
+# connection). More of them: see lab_defaults() and configs.sh.
 
 LAB_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=selftests/lib/net.sh
@@ -32,8 +34,8 @@ LAB=$NS_TMP
 LAB_PLUGINS="random drbg nonce aes sha1 sha2 hmac kdf gmp pem pkcs1 pubkey x509 \
 revocation constraints openssl gcm kernel-netlink socket-default vici updown counters"
 LAB_INTERVAL_MS=${LAB_INTERVAL_MS:-20}
-declare -A LAB_OUTER=() LAB_TS=() LAB_HOSTS=()
-declare -A CHARON_PID=() HELPER_PID=() LAB_NS=()
+declare -A LAB_OUTER=() LAB_LOCAL=() LAB_REMOTE=() LAB_TS=() LAB_HOSTS=()
+declare -A DAEMON_PID=() HELPER_PID=() LAB_NS=()
 MONITOR_PID='' PROBE_PID=''
 
 # lab_defaults - what a configuration may change
@@ -41,10 +43,12 @@ lab_defaults()
 {
 	local n
 
-	for n in CONN CHILD CHARON HELPER MORE TOP; do
+	for n in CONN CHILD CHARON HELPER MORE TOP PLUTO; do
 		unset "LAB_$n" "LAB_${n}_A" "LAB_${n}_B"
 	done
 	LAB_OUTER=([A]=192.0.2.1 [B]=192.0.2.2)
+	# where the daemons think that they and their peers are, if not there
+	LAB_LOCAL=() LAB_REMOTE=()
 	# of each child: A's selector and B's; the hosts of its streams and a port
 	LAB_TS=([net]="10.1.0.0/16 10.2.0.0/16" [net2]="10.11.0.0/16 10.12.0.0/16")
 	LAB_HOSTS=([net]="HA 10.1.0.10 HB 10.2.0.10 9001" [net2]="HA 10.11.0.10 HB 10.12.0.10 9002")
@@ -146,89 +150,6 @@ guarded()
 		sed -n 's/.*counter packets \([0-9]*\).*/\1/p'
 }
 
-# ask NODE COMMAND... - VICI to the node's daemon
-ask()
-{
-	local n=$1
-
-	shift
-	vici "$LAB/$n/vici" "$@"
-}
-
-# charon_start NODE - returns when it serves VICI
-charon_start()
-{
-	charon_spawn "$1"
-	charon_wait "$1"
-}
-
-charon_spawn()
-{
-	local n=$1
-
-	rm -f "$LAB/$n/vici"
-	STRONGSWAN_CONF=$LAB/$n/strongswan.conf ip netns exec "${LAB_NS[$n]}" \
-		charon-systemd </dev/null >>"$LAB/$n/charon.out" 2>&1 &
-	CHARON_PID[$n]=$!
-	NS_PIDS+=($!)
-}
-
-charon_wait()
-{
-	wait_until 60 0.05 ask "$1" version ||
-		bail_out "charon of $1 does not answer: $waited; $(tail -n 5 "$LAB/$1/charon.log" "$LAB/$1/charon.out")"
-}
-
-# charon_load NODE - loads connections and secrets; sets $loaded_us
-charon_load()
-{
-	local out
-
-	out=$(STRONGSWAN_CONF=$LAB/$1/strongswan.conf timeout 60 swanctl --load-all --noprompt \
-		--file "$LAB/$1/swanctl.conf" 2>&1) || bail_out "swanctl --load-all for $1: $out"
-	stamp
-	loaded_us=$now_us
-}
-
-# charon_stop NODE [SIGNAL]
-charon_stop()
-{
-	[ -n "${CHARON_PID[$1]:-}" ] || return
-	kill -"${2:-TERM}" "${CHARON_PID[$1]}" 2>/dev/null
-	wait "${CHARON_PID[$1]}" 2>/dev/null
-	unset "CHARON_PID[$1]"
-}
-
-# sas NODE - see vici.c: 1 connection 2 id 3 state 4 child 5 id 6 state 7 SPI in
-# 8 SPI out 9 packets in 10 tasks
-sas()
-{
-	ask "$1" sas
-}
-
-# spi_in NODE CHILD, spi_out NODE CHILD - prints the SPI of the child that is up
-spi_in()
-{
-	sas "$1" | awk -v c="$2" '$4 == c && ($6 == "INSTALLED" || $6 == "REKEYING") { s = $7 }
-		END { if (s) print "0x" s }'
-}
-
-spi_out()
-{
-	sas "$1" | awk -v c="$2" '$4 == c && ($6 == "INSTALLED" || $6 == "REKEYING") { s = $8 }
-		END { if (s) print "0x" s }'
-}
-
-# tunnel_up - all children, one after the other
-tunnel_up()
-{
-	local c
-
-	for c in $LAB_CHILDREN; do
-		must ask $LAB_INITIATOR initiate ike=gw child=$c timeout=20000
-	done
-}
-
 # lab_up - everything but the helper; the tunnel is up at the end
 lab_up()
 {
@@ -244,10 +165,10 @@ lab_daemons()
 
 	for n in A B; do
 		$LAB_CONFIGURE $n
-		charon_spawn $n
+		daemon_spawn $n
 	done
 	for n in A B; do
-		(charon_wait $n && charon_load $n) &
+		(daemon_wait $n && daemon_load $n) &
 		pids+=($!)
 	done
 	for n in "${pids[@]}"; do
@@ -263,7 +184,7 @@ lab_again()
 
 	for n in A B; do
 		helper_stop $n
-		charon_stop $n KILL
+		daemon_stop $n KILL
 		ip -n "${LAB_NS[$n]}" xfrm state flush
 		ip -n "${LAB_NS[$n]}" xfrm policy flush
 		ip -n "${LAB_NS[$n]}" route flush table 220 2>/dev/null
@@ -281,8 +202,8 @@ helper_start()
 	mkdir -p "$dir/state"
 	rm -f "$dir/control"
 	knob HELPER "$n" >"$dir/invspid.conf"
-	ip netns exec "${LAB_NS[$n]}" invspid -f -c "$dir/invspid.conf" --vici "$dir/vici" --control "$dir/control" \
-		--state "$dir/state" "$@" </dev/null >>"$dir/invspid.log" 2>&1 &
+	ip netns exec "${LAB_NS[$n]}" invspid -f -c "$dir/invspid.conf" --vici "$dir/vici" --rundir "$dir/pluto" \
+		--control "$dir/control" --state "$dir/state" "$@" </dev/null >>"$dir/invspid.log" 2>&1 &
 	HELPER_PID[$n]=$!
 	NS_PIDS+=($!)
 }
@@ -325,7 +246,7 @@ helper_stop()
 }
 
 # log_mark NODE WHICH - prints how long a log is; log_since NODE WHICH MARK prints
-# what came after that. WHICH is charon or invspid.
+# what came after that. WHICH is charon, pluto or invspid.
 log_mark()
 {
 	local f=$LAB/$1/$2.log
@@ -475,7 +396,7 @@ lab_down()
 	monitor_stop
 	for n in "${!LAB_NS[@]}"; do
 		helper_stop "$n" KILL
-		charon_stop "$n" KILL
+		daemon_stop "$n" KILL
 	done
 	for ns in "${NS_ALL[@]}"; do
 		del_ns "$ns"
@@ -485,6 +406,8 @@ lab_down()
 
 # shellcheck source=selftests/recovery/lab/write.sh
 . "$LAB_HERE/write.sh"
+# shellcheck source=selftests/recovery/lab/daemons.sh
+. "$LAB_HERE/daemons.sh"
 lab_defaults
 # shellcheck source=selftests/recovery/lab/faults.sh
 . "$LAB_HERE/faults.sh"

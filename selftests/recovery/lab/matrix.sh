@@ -5,6 +5,7 @@
 #
 # TRIALS: of each row. ROWS: names of rows, GROUP: number of a group of rows; the
 # others are left out.
+# PAIR: the daemons of A and B, as libreswan-strongswan.
 # MATRIX_OUT: a file that gets a JSON line for each row (/share/matrix.jsonl if
 # there is a /share); lab/table makes one table of all.
 
@@ -13,6 +14,10 @@ HEAL_SECONDS=30		# after this a trial has failed
 group=1
 declare -A said_marks=()
 lab_now='' matrix_cases=() matrix_table=()
+PAIR=${PAIR:-strongswan-strongswan}
+# shellcheck disable=SC2034 # for lab.sh
+LAB_DAEMON_A=${PAIR%-*} LAB_DAEMON_B=${PAIR#*-}
+RELEASE=${RELEASE:-$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)}
 MATRIX_OUT=${MATRIX_OUT:-$([ ! -w /share ] || echo /share/matrix.jsonl)}
 
 # use_lab CONFIG [A|B|"A B"] - a running lab of that configuration with helpers on
@@ -105,7 +110,7 @@ heal_trial()
 		note "$(log_since A invspid "$said_mark")"
 		return 1
 	done
-	[ -z "$(rungs_now)" ] || wait_until 15 0.1 helpers_said "healed gw" || {
+	[ -z "$(rungs_now)" ] || wait_until 15 0.1 helpers_said "healed (gw|net)" || {
 		fail "$what: no helper says that it is healed"
 		note "$(log_since A invspid "$said_mark")"
 	}
@@ -179,8 +184,8 @@ row_end()
 	[ -z "$MATRIX_OUT" ] || jq -nc --arg row "$1" --arg what "$2" --arg healed "$3" \
 		--arg rung "$4" --arg median "$5" --arg p95 "$6" --argjson lost "$sibling_loss" \
 		--argjson clear "$clear" --arg ike "$ike_requests" --argjson trials "$TRIALS" \
-		--arg config "$config" --arg fault "$fault" \
-		'$ARGS.named' >>"$MATRIX_OUT"
+		--arg config "$config" --arg fault "$fault" --arg pair "$PAIR" \
+		--arg release "$RELEASE" '$ARGS.named' >>"$MATRIX_OUT"
 }
 
 # heal_row NAME CONFIG FAULT RUNG WHAT [HELPERS] - every trial must be healed, by a

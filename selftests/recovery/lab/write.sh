@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# Writes strongswan.conf and swanctl.conf as the knobs say. Sourced by lab.sh.
+# Writes the daemons' configurations as the knobs say: strongswan.conf and swanctl.conf,
+# or ipsec.conf. Sourced by lab.sh.
 
 # knob NAME NODE - prints the lines for both and for this node
 knob()
@@ -100,6 +101,61 @@ daemon_configure()
 # lab_configure NODE
 lab_configure()
 {
+	local daemon
+
+	daemon_of "$1"
+	"${daemon}_configure" "$1"
+}
+
+# setup_section NODE - of ipsec.conf
+setup_section()
+{
+	cat <<-C
+	config setup
+	    logfile=$LAB/$1/pluto.log
+	    logtime=yes
+	    ikev1-policy=accept
+	C
+}
+
+# pluto_configure NODE - setup.conf, and ipsec.conf with a connection for each child
+pluto_configure()
+{
+	local n=$1 dir=$LAB/$1 other c left right
+
+	other=$(other_node "$n")
+	mkdir -p "$dir"
+	setup_section "$n" >"$dir/setup.conf"
+	{
+		setup_section "$n"
+		for c in $LAB_CHILDREN; do
+			read -r left right <<<"${LAB_TS[$c]}"
+			[ "$n" = A ] || read -r right left <<<"${LAB_TS[$c]}"
+			cat <<-C
+			conn $c
+			    authby=secret
+			    left=${LAB_LOCAL[$n]:-${LAB_OUTER[$n]}}
+			    leftid=@${n,,}.example
+			    leftsubnet=$left
+			    right=${LAB_REMOTE[$n]:-${LAB_OUTER[$other]}}
+			    rightid=@${other,,}.example
+			    rightsubnet=$right
+			    ike=aes_gcm128-sha2_256-dh31
+			    esp=aes_gcm128
+			    pfs=no
+			C
+			# libreswan 4 takes no key twice
+			knob PLUTO "$n" | sed '/./s/^[[:space:]]*/    /'
+			[[ $(knob PLUTO "$n") == *auto=* ]] || echo "    auto=add"
+		done
+	} | sed '/^[[:space:]]*$/d' >"$dir/ipsec.conf"
+	echo ': PSK "only for this lab"' >"$dir/ipsec.secrets"
+	chmod 600 "$dir/ipsec.secrets"
+}
+
+# charon_configure NODE
+charon_configure()
+{
 	local n=$1 dir=$LAB/$1 other
 
 	other=$(other_node "$n")
@@ -108,8 +164,8 @@ lab_configure()
 	connections {
 		gw {
 			version = 2
-			local_addrs = ${LAB_OUTER[$n]}
-			remote_addrs = ${LAB_OUTER[$other]}
+			local_addrs = ${LAB_LOCAL[$n]:-${LAB_OUTER[$n]}}
+			remote_addrs = ${LAB_REMOTE[$n]:-${LAB_OUTER[$other]}}
 			$(knob CONN "$n")
 			$($LAB_AUTH "$n")
 			children {
