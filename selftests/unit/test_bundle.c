@@ -20,7 +20,7 @@
 #define WALL_2026 1767225600000
 
 static char top[64];
-static char dir[64];
+static char dir[80];
 
 static struct bundle *make(unsigned int number, const char *text)
 {

@@ -153,7 +153,7 @@ static void configure(const char *text)
 /* A fresh one, with nothing on disk. */
 static void begin(const char *text)
 {
-	char command[160];
+	char command[192];
 
 	record_free(d.record);
 	uv_run(&loop, UV_RUN_DEFAULT);
