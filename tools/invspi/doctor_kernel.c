@@ -65,13 +65,8 @@ void check_privileges(struct doctor *d)
 	if (!pid || capabilities(d, text, &caps))
 		return;
 	if (lacks(caps, CAP_NET_ADMIN))
-		found(d, SEVERITY_ERROR, NULL,
-		      "give its unit CapabilityBoundingSet and AmbientCapabilities with CAP_NET_ADMIN",
+		found(d, SEVERITY_ERROR, NULL, "give its unit CapabilityBoundingSet=CAP_NET_ADMIN",
 		      "invspid may not ask the kernel: CAP_NET_ADMIN is missing");
-	if (lacks(caps, CAP_SYS_PTRACE))
-		found(d, SEVERITY_WARNING, NULL,
-		      "give its unit CapabilityBoundingSet and AmbientCapabilities with CAP_SYS_PTRACE",
-		      "invspid may not see in which network namespace the IKE daemon is: CAP_SYS_PTRACE is missing");
 }
 
 /* ---- the module ---- */

@@ -245,9 +245,8 @@ struct ike_options {
 /**
  * ike_new() - connects by itself and goes on trying
  *
- * Makes sure that the daemon's network namespace is ours (for which CAP_SYS_PTRACE is
- * needed) and that it leaves ESP to the kernel; reports DAEMON_FOREIGN and stays away
- * otherwise, looking again now and then.
+ * Makes sure that the daemon's network namespace is ours, and that it leaves ESP to the
+ * kernel; reports DAEMON_FOREIGN and stays away otherwise, looking again now and then.
  * Return: the daemon, or NULL with errno.
  */
 struct ike *ike_new(uv_loop_t *loop, const struct ike_options *opt, const struct ike_events *ev,

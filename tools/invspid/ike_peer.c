@@ -48,6 +48,10 @@ uint64_t ike_process_start(pid_t pid)
  *
  * The path of a socket says nothing about where the process behind it lives. What
  * can't be checked is refused.
+ *
+ * The files below /proc/PID/net are those of the namespace, not of the process, so
+ * they are the same file for two processes if and only if their namespace is. Unlike
+ * /proc/PID/ns/net they can be looked at without CAP_SYS_PTRACE.
  */
 bool ike_same_namespace(pid_t pid, char *why, size_t size)
 {
@@ -60,24 +64,24 @@ bool ike_same_namespace(pid_t pid, char *why, size_t size)
 			 "namespace can't be checked; run both in the same");
 		return false;
 	}
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
-	if (stat("/proc/self/ns/net", &ours)) {
-		snprintf(why, size, "/proc/self/ns/net: %s; is /proc mounted?", strerror(errno));
+	snprintf(path, sizeof(path), "/proc/%d/net/dev", (int)pid);
+	if (stat("/proc/self/net/dev", &ours)) {
+		snprintf(why, size, "/proc/self/net/dev: %s; is /proc mounted?", strerror(errno));
 		return false;
 	}
 	if (stat(path, &theirs)) {
 		snprintf(why, size,
 			 "%s: %s, so the IKE daemon's network namespace can't be checked; "
-			 "CAP_SYS_PTRACE is needed for it",
+			 "is /proc mounted with hidepid?",
 			 path, strerror(errno));
 		return false;
 	}
 	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino) {
 		snprintf(why, size,
-			 "the IKE daemon (pid %d) is in another network namespace (net:[%lu], "
-			 "ours is net:[%lu]); name the socket of the one in this namespace, or "
-			 "start this program there",
-			 (int)pid, (unsigned long)theirs.st_ino, (unsigned long)ours.st_ino);
+			 "the IKE daemon (pid %d) is in another network namespace (`ip netns "
+			 "identify %d` names it); name the socket of the one in this namespace, "
+			 "or start this program there",
+			 (int)pid, (int)pid);
 		return false;
 	}
 	return true;

@@ -344,7 +344,7 @@ static void connect_now(struct ike_vici *ike)
 	ike->b.pid = vici_peer(ike->events);
 	ike->b.starttime = ike_process_start(ike->b.pid);
 	if (vici_peer(ike->query) != ike->b.pid) {
-		ike_vici_lost(ike, 0, "the IKE daemon changed while connecting");
+		ike_vici_lost(ike, 0, "another IKE daemon has taken the socket meanwhile");
 		return;
 	}
 	if (!ike_same_namespace(ike->b.pid, why, sizeof(why))) {
