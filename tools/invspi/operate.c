@@ -10,7 +10,8 @@ static const char mode_usage[] =
 	"Usage: invspi mode [ show [ CONN ] ]\n"
 	"       invspi mode { recover | advise | observe | default } [ CONN ]\n";
 static const char recover_usage[] = "Usage: invspi recover CONN [ dry-run ]\n";
-static const char peer_usage[] = "Usage: invspi peer retry { CONN | all }\n";
+static const char peer_usage[] = "Usage: invspi peer [ show ]\n"
+				 "       invspi peer retry { CONN | all }\n";
 
 /* An optional CONN, and nothing behind it. */
 static int put_conn(json_t *request, struct args *args)
@@ -104,6 +105,14 @@ int recover_main(struct invspi *inv, struct args *args)
 	return request_conn(inv, request);
 }
 
+static int peer_show(struct invspi *inv, struct args *args)
+{
+	if (want_end(args))
+		return EXIT_USAGE;
+	return request_run(inv, request_new("peer-show"), "peers",
+			   "the IKE daemon has no connections, or is not there");
+}
+
 static int peer_retry(struct invspi *inv, struct args *args)
 {
 	json_t *request;
@@ -119,9 +128,10 @@ static int peer_retry(struct invspi *inv, struct args *args)
 int peer_main(struct invspi *inv, struct args *args)
 {
 	static const struct command commands[] = {
+		{ "show", peer_show },
 		{ "retry", peer_retry },
 		{ NULL, NULL },
 	};
 
-	return run_command(inv, args, commands, peer_usage, NULL);
+	return run_command(inv, args, commands, peer_usage, peer_show);
 }

@@ -149,6 +149,7 @@ static void handle(struct client *cl)
 		{ "mode-set", do_mode_set },
 		{ "mode-show", do_mode_show },
 		{ "recover", do_recover },
+		{ "peer-show", do_peer_show },
 		{ "peer-retry", do_peer_retry },
 		{ "record-status", do_record_status },
 		{ "record-take", do_record_take },

@@ -79,6 +79,7 @@ void do_hold_show(struct client *cl);
 void do_mode_set(struct client *cl);
 void do_mode_show(struct client *cl);
 void do_peer_retry(struct client *cl);
+void do_peer_show(struct client *cl);
 void do_recover(struct client *cl);
 void do_record_status(struct client *cl);
 void do_record_take(struct client *cl);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* `invspi hold', `invspi mode', `invspi peer retry': what the operator wants. */
+/* `invspi hold', `invspi mode', `invspi peer': what the operator wants. */
 #include <errno.h>
 #include <string.h>
 
@@ -194,6 +194,26 @@ void do_mode_show(struct client *cl)
 }
 
 /* ---- peers ---- */
+
+/* The connections that the IKE daemon has, in its order. */
+void do_peer_show(struct client *cl)
+{
+	const struct invspid *d = cl->d;
+	const struct ike_conns *conns = ike_conns(d->ike);
+	json_t *list = json_array();
+	const char *conn;
+	size_t i;
+
+	for (i = 0; conns && i < conns->nconn; i++) {
+		conn = conns->conn[i].name;
+		json_array_append_new(list,
+				      json_pack("{s:o, s:s, s:b}", "conn", json_text(conn), "mode",
+						mode_name(mode_in_force(d->conf, d->settings,
+									d->dry_run, conn, NULL)),
+						"hold", settings_held(d->settings, conn)));
+	}
+	client_answer(cl, json_pack("{s:b, s:o}", "ok", 1, "peers", list));
+}
 
 void do_peer_retry(struct client *cl)
 {
