@@ -32,6 +32,19 @@ static const char *write_file(const char *data, size_t len)
 	return path;
 }
 
+/* A copy is ours, and nobody else may write to it, however the tree was unpacked. */
+static const char *copy_file(const char *from)
+{
+	static char data[65536];
+	FILE *f = fopen(from, "r");
+	size_t len = f ? fread(data, 1, sizeof(data), f) : 0;
+
+	ktap_ok(len && len < sizeof(data), "%s is there", from);
+	if (f)
+		fclose(f);
+	return write_file(data, len);
+}
+
 static struct conf *load(const char *data, char **err)
 {
 	*err = NULL;
@@ -108,7 +121,7 @@ static void check_defaults(const char *name, const struct conf *c)
 	ktap_str("record_group", NULL, c->record_group);
 	ktap_str("metrics_listen", NULL, c->metrics_listen);
 	ktap_int("metrics_connections", 256, c->metrics_connections);
-	ktap_str("control", "/run/invspid.sock", c->control);
+	ktap_str("control", "/run/invspid/control", c->control);
 	ktap_str("state", "/var/lib/invspid", c->state);
 	ktap_int("mode of a connection not named", -1, mode_of(c, "gw"));
 }
@@ -145,7 +158,7 @@ static void test_sample(void)
 		printf("# the sample file is not beside the tests: not checked\n");
 		return;
 	}
-	c = conf_load(SAMPLE, &err);
+	c = conf_load(copy_file(SAMPLE), &err);
 	check_defaults("sample", c);
 	ktap_str("sample: no error", NULL, err);
 	conf_free(c);
@@ -320,12 +333,14 @@ static void test_own(void)
 static void check_case(const char *name)
 {
 	static const char mark[] = "# expect: ";
-	char path[300], want[1024] = "", line[1024];
+	char from[300], want[1024] = "", line[1024];
+	const char *path;
 	char *err = NULL;
 	struct conf *c;
 	FILE *f;
 
-	snprintf(path, sizeof(path), CASES "/%s", name);
+	snprintf(from, sizeof(from), CASES "/%s", name);
+	path = copy_file(from);
 	f = fopen(path, "r");
 	while (f && fgets(line, sizeof(line), f))
 		if (!strncmp(line, mark, strlen(mark)))
@@ -370,10 +385,14 @@ static void check_refused(const char *name, const char *path, const char *want)
 	free(err);
 }
 
+#define WRITABLE "can be written to by others than its owner: run `chmod go-w "
+
 static void test_files(void)
 {
 	static char big[(1 << 20) + 1];
 	const char *path;
+	char *err = NULL;
+	struct conf *c;
 
 	check_refused("directory", dir, "is a directory: want a file");
 	check_refused("missing", "/nonexistent/x", "cannot read /nonexistent/x: No such file");
@@ -388,13 +407,28 @@ static void test_files(void)
 	path = write_file("\n/* mode = advise\n", 18);
 	check_refused("open comment", path, "conf:");
 	path = write_file("mode = advise\n", 14);
-	chmod(path, 0666);
-	check_refused("anyone may write", path, "can be written to by anyone: run `chmod o-w ");
-	chmod(path, 0600);
-	if (mkfifo("/tmp/invspid-conf-fifo", 0600) == 0) {
-		check_refused("FIFO", "/tmp/invspid-conf-fifo", "is not a regular file");
-		unlink("/tmp/invspid-conf-fifo");
+	chmod(path, 0602);
+	check_refused("anyone may write", path, WRITABLE);
+	chmod(path, 0620);
+	check_refused("a group may write", path, WRITABLE);
+	chmod(path, 0644);
+	c = conf_load(path, &err);
+	ktap_ok(c, "anyone may read%s%s", err ? ": " : "", err ? err : "");
+	conf_free(c);
+	if (!geteuid() && !chown(path, 65534, 0)) {
+		check_refused("of another user", path,
+			      "belongs to user 65534, who could change it: run `chown root ");
+		ktap_ok(!chown(path, 0, 0), "given back");
 	}
+	if (truncate(path, 1ll << 40) == 0)
+		check_refused("a TiB of zeros", path, "is larger than 1 MiB");
+	unlink(path);
+	if (mkfifo(path, 0600) == 0)
+		check_refused("FIFO", path, "is not a regular file");
+	unlink(path);
+	if (symlink("/nonexistent/y", path) == 0)
+		check_refused("link to nowhere", path, "No such file");
+	unlink(path);
 }
 
 /* Whatever the bytes, the answer is a configuration or an error text. */

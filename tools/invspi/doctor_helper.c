@@ -125,7 +125,7 @@ void check_history(struct doctor *d)
 	char dir[512];
 	struct stat st;
 
-	snprintf(dir, sizeof(dir), "%s", d->inv->state ? d->inv->state : HIST_DIR);
+	snprintf(dir, sizeof(dir), "%s", d->inv->state ? d->inv->state : d->inv->state_default);
 	slash = strrchr(file, '/');
 	if (slash)
 		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - file), file);

@@ -59,7 +59,8 @@ static char *find_file(struct invspi *inv)
 			found = strdup(path);
 		json_decref(answer);
 	}
-	if (!found && asprintf(&found, "%s/" HIST_FILE, inv->state ? inv->state : HIST_DIR) < 0)
+	if (!found &&
+	    asprintf(&found, "%s/" HIST_FILE, inv->state ? inv->state : inv->state_default) < 0)
 		found = NULL;
 	return found;
 }

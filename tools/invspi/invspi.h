@@ -23,6 +23,7 @@ enum exit_code {
  * @details: -s, more of everything in text
  * @control: path of invspid's socket
  * @state: directory of invspid's history, NULL = ask invspid
+ * @state_default: ... and if it does not run
  * @now_ms: when the kernel said what is about to be printed; ages count from it
  */
 struct invspi {
@@ -30,6 +31,7 @@ struct invspi {
 	bool details;
 	const char *control;
 	const char *state;
+	const char *state_default;
 	int64_t now_ms;
 };
 

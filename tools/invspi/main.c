@@ -2,6 +2,7 @@
 /* invspi: options, objects, and how errors are told. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,9 +10,9 @@
 #include "invspi.h"
 #include "netns.h"
 #include "parse.h"
+#include "paths.h"
 #include "version.h"
 
-#define CONTROL_PATH "/run/invspid.sock"
 #define COMMANDS_MAX 16
 
 static const char usage[] =
@@ -149,6 +150,21 @@ static int parse_options(int argc, char **argv, struct invspi *inv, const char *
 	return -1;
 }
 
+/* The helper of a named network namespace has its socket and its state below its name. */
+static void set_paths(struct invspi *inv, const char *netns)
+{
+	static char control[PATH_MAX], state[PATH_MAX];
+
+	if (!netns || strchr(netns, '/'))
+		netns = "";
+	snprintf(control, sizeof(control), RUN_DIR "%s%s/" CONTROL_NAME, *netns ? NETNS_BELOW : "",
+		 netns);
+	snprintf(state, sizeof(state), STATE_DIR "%s%s", *netns ? NETNS_BELOW : "", netns);
+	if (!inv->control)
+		inv->control = control;
+	inv->state_default = state;
+}
+
 /* Whatever was written must have arrived, else a full disk looks like success. */
 static int close_output(const struct invspi *inv, int rc)
 {
@@ -165,7 +181,7 @@ static int close_output(const struct invspi *inv, int rc)
 
 int main(int argc, char **argv)
 {
-	struct invspi inv = { .control = CONTROL_PATH };
+	struct invspi inv = { 0 };
 	struct args args = { 0 };
 	const char *netns = NULL;
 	struct invspi_err err;
@@ -176,6 +192,7 @@ int main(int argc, char **argv)
 		return close_output(&inv, rc);
 	if (netns && netns_enter(netns, &err))
 		return failed(&err);
+	set_paths(&inv, netns);
 
 	args.argc = argc - optind;
 	args.argv = argv + optind;

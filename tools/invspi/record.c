@@ -15,7 +15,6 @@
 #include "request.h"
 
 #define NUMBER_MAX 4294967294u
-#define HIST_DIR "/var/lib/invspid"
 
 static const char record_usage[] = "Usage: invspi record [ list ]\n"
 				   "       invspi record show NUMBER\n"
@@ -39,7 +38,7 @@ static char *folder(struct invspi *inv)
 			json_object_get(json_object_get(answer, "record"), "folder"));
 	if (text)
 		dir = strdup(text);
-	else if (asprintf(&dir, "%s/record", inv->state ? inv->state : HIST_DIR) < 0)
+	else if (asprintf(&dir, "%s/record", inv->state ? inv->state : inv->state_default) < 0)
 		dir = NULL;
 	json_decref(answer);
 	return dir;

@@ -27,7 +27,7 @@ static struct {
 	const char *path;
 	struct conf *conf;
 	char *err; /* the first error */
-	bool given[KEYS_MAX];
+	int line[KEYS_MAX]; /* where a key is given, 0 = nowhere */
 	const cfg_opt_t *last_own[OWN_KEYS]; /* of the last connection that has one */
 } cur;
 
@@ -275,12 +275,12 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 
 	for (i = 0; strcmp(conf_keys[i].name, opt->name); i++)
 		;
-	if (cur.given[i]) {
+	if (cur.line[i]) {
 		snprintf(again, sizeof(again), "%s is given twice: keep one of the lines",
 			 opt->name);
 		return refuse(cfg, again);
 	}
-	cur.given[i] = true;
+	cur.line[i] = cfg->line;
 	if (take_value(cur.conf, &conf_keys[i], value ? value : "", &err) < 0)
 		return refuse(cfg, err.text);
 	return 0;
@@ -360,10 +360,14 @@ static int take_connections(struct conf *c, cfg_t *cfg)
 
 static int check_whole(const struct conf *c)
 {
+	int min = cur.line[conf_key_named("backoff_min_ms") - conf_keys];
+	int max = cur.line[conf_key_named("backoff_max_ms") - conf_keys];
+
 	if (c->limits.backoff_min_ms <= c->limits.backoff_max_ms)
 		return 0;
-	cur.err = conf_error("%s: backoff_min_ms (%lld) exceeds backoff_max_ms (%lld)", cur.path,
-			     (long long)c->limits.backoff_min_ms,
+	cur.err = conf_error("%s:%d: backoff_min_ms (%lld) exceeds backoff_max_ms (%lld): lower "
+			     "the one or raise the other",
+			     cur.path, min > max ? min : max, (long long)c->limits.backoff_min_ms,
 			     (long long)c->limits.backoff_max_ms);
 	return -1;
 }

@@ -48,8 +48,8 @@ struct conf {
 	char *rundir; /* of libreswan's pluto: /run/pluto */
 	char *whack; /* libreswan's program, NULL = stock places */
 	char *pluto_log; /* its log file, NULL = as it says */
-	char *control; /* /run/invspid.sock */
-	char *state; /* /var/lib/invspid */
+	char *control; /* CONTROL_PATH */
+	char *state; /* STATE_DIR */
 	int mode; /* enum mode */
 	int disruptive; /* enum disruptive */
 	int allow_gap, initiate_unknown, dynamic; /* 0 or 1 */
@@ -83,6 +83,11 @@ struct conf {
 	struct conf_conn *conn;
 	size_t nconn;
 };
+
+#define CONF_DEFAULT "/etc/invspid.conf"
+
+/* The file to read: what was @given, else the default one, or NULL if it isn't there. */
+const char *conf_file(const char *given);
 
 /**
  * conf_load() - read the file

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf.h"
 #include "conf_int.h"
 #include "fmt.h"
 
@@ -151,6 +152,22 @@ static char *scan_text(const char *path, char *buf)
 
 /* ---- the file ---- */
 
+/*
+ * Whoever writes the file decides what is done as root. Of a file that was opened, so
+ * what it is called meanwhile makes no difference.
+ */
+static char *trusted(const char *path, const struct stat *st)
+{
+	if (st->st_uid && st->st_uid != geteuid())
+		return conf_error("%s belongs to user %u, who could change it: run `chown root %s`",
+				  path, (unsigned int)st->st_uid, path);
+	if (st->st_mode & 0022)
+		return conf_error(
+			"%s can be written to by others than its owner: run `chmod go-w %s`", path,
+			path);
+	return NULL;
+}
+
 static char *read_open(const char *path, int fd, char **err)
 {
 	struct stat st;
@@ -163,10 +180,9 @@ static char *read_open(const char *path, int fd, char **err)
 				  S_ISDIR(st.st_mode) ? "a directory" : "not a regular file");
 		return NULL;
 	}
-	if (st.st_mode & 0002) {
-		*err = conf_error("%s can be written to by anyone: run `chmod o-w %s`", path, path);
+	*err = trusted(path, &st);
+	if (*err)
 		return NULL;
-	}
 	buf = malloc(FILE_MAX + 2);
 	if (!buf) {
 		*err = conf_error("out of memory");
@@ -194,6 +210,14 @@ static char *read_open(const char *path, int fd, char **err)
 		return NULL;
 	}
 	return buf;
+}
+
+const char *conf_file(const char *given)
+{
+	if (given)
+		return given;
+	/* One that can't be reached is there, and an error. */
+	return access(CONF_DEFAULT, F_OK) && errno == ENOENT ? NULL : CONF_DEFAULT;
 }
 
 char *conf_read(const char *path, char **err)

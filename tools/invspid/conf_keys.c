@@ -7,6 +7,7 @@
 
 #include "conf.h"
 #include "conf_int.h"
+#include "paths.h"
 
 static const char *const modes[] = {
 	[MODE_RECOVER] = "recover", [MODE_ADVISE] = "advise", [MODE_OBSERVE] = "observe", NULL
@@ -66,8 +67,8 @@ const struct conf_key conf_keys[] = {
 	TEXT(rundir, CONF_PATH, "/run/pluto"),
 	TEXT(whack, CONF_PATH, NULL),
 	TEXT(pluto_log, CONF_PATH, NULL),
-	TEXT(control, CONF_SOCKET, "/run/invspid.sock"),
-	TEXT(state, CONF_PATH, "/var/lib/invspid"),
+	TEXT(control, CONF_SOCKET, CONTROL_PATH),
+	TEXT(state, CONF_PATH, STATE_DIR),
 	WORD(mode, modes, 0, MODE_RECOVER),
 	WORD(disruptive, what_disruptive, 0, DISRUPTIVE_NEVER),
 	WORD(allow_gap, no_yes, 0, 0),

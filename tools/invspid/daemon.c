@@ -14,9 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#ifdef HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #include "daemon.h"
 #include "hook.h"
@@ -251,6 +248,7 @@ static void on_ike_state(void *arg, enum daemon_state state, const char *why)
 	log_msg(state == DAEMON_FOREIGN ? LOG_ERR : LOG_INFO, "IKE daemon %s%s%s",
 		daemon_state_name(state), why && why[0] ? ": " : "", why ? why : "");
 	record_daemon(d, state, why);
+	service_state(state);
 	if (state == DAEMON_ABSENT)
 		daemon_lost(d, before == DAEMON_STOPPING);
 	else if (state == DAEMON_SETTLING && before != DAEMON_READY)
@@ -350,11 +348,12 @@ static const struct ike_events ike_events = {
 static void on_sighup(uv_signal_t *sig, int signum)
 {
 	struct invspid *d = sig->data;
+	const char *path = conf_file(d->conf_given);
 	struct conf *conf;
 	char *err = NULL;
 
 	(void)signum;
-	conf = conf_load(d->conf_path, &err);
+	conf = conf_load(path, &err);
 	if (!conf) {
 		log_err("configuration not reloaded, the old one stays: %s", err ? err : "?");
 		free(err);
@@ -362,12 +361,12 @@ static void on_sighup(uv_signal_t *sig, int signum)
 	}
 	conf_free(d->conf);
 	d->conf = conf;
+	d->conf_path = path;
 	log_level(conf->log_level);
 	metrics_reload(d->metrics);
 	hist_limits(d->hist, conf->history_days, conf->history_mib);
 	record_conf(d->record);
-	log_notice("configuration reloaded%s%s", d->conf_path ? " from " : "",
-		   d->conf_path ? d->conf_path : "");
+	log_notice("configuration reloaded from %s", path ? path : "nothing: defaults");
 	look_for_new(d, 0);
 }
 
@@ -387,28 +386,6 @@ static void watch(struct invspid *d, uv_signal_t *sig, uv_signal_cb cb, int sign
 	sig->data = d;
 	uv_signal_start(sig, cb, signum);
 }
-
-#ifdef HAVE_SYSTEMD
-static void on_watchdog(uv_timer_t *timer)
-{
-	(void)timer;
-	sd_notify(0, "WATCHDOG=1");
-}
-
-static void watchdog_start(struct invspid *d)
-{
-	uint64_t usec = 0;
-
-	sd_notify(0, "READY=1");
-	if (sd_watchdog_enabled(0, &usec) > 0 && usec)
-		uv_timer_start(&d->watchdog, on_watchdog, 0, usec / 3000);
-}
-#else
-static void watchdog_start(struct invspid *d)
-{
-	(void)d;
-}
-#endif
 
 /**
  * invspid_ike_options() - which IKE daemon, and where, as options and configuration say
@@ -497,7 +474,7 @@ int invspid_run(struct invspid *d)
 	watch(d, &d->sighup, on_sighup, SIGHUP);
 	watch(d, &d->sigterm, on_sigterm, SIGTERM);
 	watch(d, &d->sigint, on_sigterm, SIGINT);
-	watchdog_start(d);
+	service_ready(d);
 	look_for_new(d, 0);
 	uv_run(d->loop, UV_RUN_DEFAULT);
 	return 0;
@@ -516,9 +493,7 @@ static void close_handle(uv_handle_t *handle, void *arg)
 void invspid_close(struct invspid *d)
 {
 	d->closing = true;
-#ifdef HAVE_SYSTEMD
-	sd_notify(0, "STOPPING=1");
-#endif
+	service_ending();
 	if (d->control)
 		control_free(d->control);
 	metrics_free(d->metrics);

@@ -180,7 +180,8 @@ struct told {
 struct invspid {
 	uv_loop_t *loop;
 	struct conf *conf;
-	const char *conf_path;
+	const char *conf_given; /* -c */
+	const char *conf_path; /* what was read; NULL = defaults */
 	char *vici, *rundir, *control_path, *state_dir; /* options; NULL if not given */
 	bool dry_run;
 	bool closing;
@@ -247,6 +248,11 @@ void invspid_ike_options(const struct invspid *d, struct ike_options *opt);
 int invspid_run(struct invspid *d);
 void invspid_close(struct invspid *d);
 const char *daemon_state_name(enum daemon_state s);
+
+/* service.c */
+void service_ready(struct invspid *d);
+void service_state(enum daemon_state state);
+void service_ending(void);
 
 /* check.c: `invspid --check` */
 int invspid_check(struct invspid *d);

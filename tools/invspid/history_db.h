@@ -5,7 +5,6 @@
 
 #include "history_int.h"
 
-#define HIST_DIR "/var/lib/invspid" /* unless configured otherwise */
 #define HIST_FILE "history.db"
 #define APPLICATION_ID 0x69767370 /* "ivsp": tells ours from other files of SQLite */
 #define SCHEMA_VERSION 3

@@ -17,10 +17,9 @@
 
 #include "daemon.h"
 #include "log.h"
+#include "paths.h"
 #include "pool.h"
 #include "version.h"
-
-#define CONF_DEFAULT "/etc/invspid.conf"
 
 static const char usage_text[] =
 	"Usage: invspid [OPTION...]\n"
@@ -32,21 +31,22 @@ static const char usage_text[] =
 	"  -n, --dry-run        decide and log, but do nothing\n"
 	"  -f, --foreground     stay in the foreground, log to standard error\n"
 	"      --check          check configuration and surroundings, then end\n"
+	"      --check-config   check the configuration only, then end\n"
 	"      --vici PATH      VICI socket of strongSwan\n"
 	"      --rundir DIR     run-time directory of libreswan's pluto (default /run/pluto)\n"
-	"      --control PATH   control socket, for invspi(8) (default /run/invspid.sock)\n"
-	"      --state DIR      directory of the history (default /var/lib/invspid)\n"
+	"      --control PATH   control socket, for invspi(8) (default " CONTROL_PATH ")\n"
+	"      --state DIR      directory of the history (default " STATE_DIR ")\n"
 	"  -v, --verbose        log more\n"
 	"  -V, --version\n"
 	"  -h, --help\n"
 	"\n"
-	"Exit status: 0 fine, 1 failed, 2 wrong usage.\n";
+	"Exit status: 0 fine, 1 failed, 2 wrong usage or configuration.\n";
 
-enum { OPT_CHECK = 256, OPT_VICI, OPT_RUNDIR, OPT_CONTROL, OPT_STATE };
+enum { OPT_CHECK = 256, OPT_CHECK_CONFIG, OPT_VICI, OPT_RUNDIR, OPT_CONTROL, OPT_STATE };
 
 struct options {
 	const char *conf;
-	bool dry_run, foreground, check;
+	bool dry_run, foreground, check, check_config;
 	char *vici, *rundir, *control, *state;
 	int verbose;
 };
@@ -58,6 +58,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 					       { "dry-run", no_argument, NULL, 'n' },
 					       { "foreground", no_argument, NULL, 'f' },
 					       { "check", no_argument, NULL, OPT_CHECK },
+					       { "check-config", no_argument, NULL,
+						 OPT_CHECK_CONFIG },
 					       { "vici", required_argument, NULL, OPT_VICI },
 					       { "rundir", required_argument, NULL, OPT_RUNDIR },
 					       { "control", required_argument, NULL, OPT_CONTROL },
@@ -84,6 +86,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 			break;
 		case OPT_CHECK:
 			o->check = true;
+			break;
+		case OPT_CHECK_CONFIG:
+			o->check_config = true;
 			break;
 		case OPT_VICI:
 			o->vici = optarg;
@@ -138,7 +143,12 @@ static int lock_namespace(void)
 		log_err("cannot tell the network namespace: %s", strerror(errno));
 		return -1;
 	}
-	snprintf(path, sizeof(path), "/run/invspid.netns-%lu.lock", (unsigned long)st.st_ino);
+	/* Others than root pass through it to the socket, with record_group. */
+	if (mkdir(RUN_DIR, 0755) ? errno != EEXIST : chmod(RUN_DIR, 0755)) {
+		log_err("cannot make " RUN_DIR ": %s", strerror(errno));
+		return -1;
+	}
+	snprintf(path, sizeof(path), RUN_DIR "/netns-%lu.lock", (unsigned long)st.st_ino);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
 		log_err("cannot open lock %s: %s", path, strerror(errno));
@@ -193,14 +203,12 @@ static void detach(int ready_fd)
 	close(ready_fd);
 }
 
-static struct conf *load_conf(struct options *o)
+static struct conf *load_conf(const char *path)
 {
 	struct conf *conf;
 	char *err = NULL;
 
-	if (!o->conf && !access(CONF_DEFAULT, F_OK))
-		o->conf = CONF_DEFAULT;
-	conf = conf_load(o->conf, &err);
+	conf = conf_load(path, &err);
 	if (!conf)
 		fprintf(stderr, "invspid: %s\n", err ? err : "out of memory");
 	free(err);
@@ -221,11 +229,16 @@ int main(int argc, char **argv)
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return 1;
-	d->conf = load_conf(&o);
+	d->conf_given = o.conf;
+	d->conf_path = conf_file(o.conf);
+	d->conf = load_conf(d->conf_path);
 	if (!d->conf)
-		return 1;
+		return 2;
+	if (o.check_config) {
+		printf("%s: fine\n", d->conf_path ? d->conf_path : "no file, only defaults");
+		return 0;
+	}
 	d->version = INVSPI_VERSION;
-	d->conf_path = o.conf;
 	d->vici = o.vici;
 	d->rundir = o.rundir;
 	d->control_path = o.control;
