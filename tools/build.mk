@@ -14,8 +14,8 @@ Q := @
 say = @printf '  %-7s %s\n' '$(1)' '$(2)';
 endif
 
-# Nothing is needed to clean up.
-CLEANING := $(if $(MAKECMDGOALS),$(if $(filter-out clean,$(MAKECMDGOALS)),,y))
+# Nothing is needed to take something away.
+CLEANING := $(if $(MAKECMDGOALS),$(if $(filter-out clean uninstall,$(MAKECMDGOALS)),,y))
 
 # $(call need,LIBRARY:PACKAGE...) stops where a library is missing, and names Debian's packages.
 need = $(if $(CLEANING),,$(if $(shell command -v $(PKG_CONFIG)),$(call refuse,$(call missing,$(1))),\
