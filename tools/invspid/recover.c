@@ -506,16 +506,18 @@ void recover_daemon_lost(struct invspid *d, bool in_order)
 		next = r->next;
 		if (r->done)
 			continue;
-		a = r->over ? NULL
-			    : attempt_find(d, r->peer, attempt_child(r->child, r->grade), r->grade);
+		if (r->over) {
+			recovery_end(r);
+			continue;
+		}
+		a = attempt_find(d, r->peer, attempt_child(r->child, r->grade), r->grade);
 		if (a) {
 			if (a->attempts)
 				a->attempts--;
 			a->next_try = LONG_AGO;
 		}
-		if (!r->over)
-			log_info("%s of %s: broken off, the IKE daemon is gone",
-				 action_name(r->action), r->conn);
+		log_info("%s of %s: broken off, the IKE daemon is gone", action_name(r->action),
+			 r->conn);
 		/* A copy is gone with the daemon, or swept when it answers again. */
 		recovery_end(r);
 	}
