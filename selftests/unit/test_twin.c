@@ -4,7 +4,6 @@
 
 #include "intern.h"
 #include "ktap.h"
-#include "mode.h"
 #include "recover_int.h"
 
 /* Two IKE_SAs, as a listing has them: children as "net,net2", and what differs. */
@@ -223,21 +222,10 @@ void recovery_end(struct recovery *r)
 	uv_close((uv_handle_t *)&r->timer, NULL);
 }
 
-bool settings_held(const struct settings *s, const char *of)
+bool recovery_may_act(const struct invspid *daemon, const char *conn)
 {
-	(void)s;
-	return !strcmp(of, "held");
-}
-
-enum mode mode_in_force(const struct conf *c, const struct settings *s, bool dry_run,
-			const char *of, const char **from)
-{
-	(void)c;
-	(void)s;
-	(void)dry_run;
-	(void)of;
-	(void)from;
-	return MODE_RECOVER;
+	(void)daemon;
+	return strcmp(conn, "held");
 }
 
 static void in_time(void)

@@ -75,7 +75,9 @@ void recovery_forget_copy(struct recovery *r);
 /* An IKE_SA came up. Return: whether it is one that we have just asked to end. */
 bool recovery_came_up(struct invspid *d, const char *conn, uint32_t ike_id);
 
-/* resume.c: notes what the recovery was begun for; NULL if there is no memory */
+/* resume.c: does the operator let us do anything about a connection now? */
+bool recovery_may_act(const struct invspid *d, const char *conn);
+/* Notes what the recovery was begun for; NULL if there is no memory */
 struct attempt *recovery_note_cause(struct recovery *r, enum grade grade);
 
 /* initiate.c: G2 */

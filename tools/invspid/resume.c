@@ -26,6 +26,12 @@ struct attempt *recovery_note_cause(struct recovery *r, enum grade grade)
 	return a;
 }
 
+bool recovery_may_act(const struct invspid *d, const char *conn)
+{
+	return !d->stopped && !settings_held(d->settings, conn) &&
+	       mode_in_force(d->conf, d->settings, d->dry_run, conn, NULL) == MODE_RECOVER;
+}
+
 /* What decide() asks of a flow, asked where there may be none. */
 static bool may_go_on(struct invspid *d, const struct attempt *a, int64_t now)
 {
@@ -158,10 +164,8 @@ void recover_resume(struct invspid *d)
 	for (a = d->attempts; a; a = a->next) {
 		if (!a->unlisted_since || recovery_peer_busy(d, a->peer, "", a->grade))
 			continue;
-		if (now - a->unlisted_since > RESUME_MS || d->stopped ||
-		    a->gave_up_at != LONG_AGO || settings_held(d->settings, a->conn) ||
-		    mode_in_force(d->conf, d->settings, d->dry_run, a->conn, NULL) !=
-			    MODE_RECOVER) {
+		if (now - a->unlisted_since > RESUME_MS || a->gave_up_at != LONG_AGO ||
+		    !recovery_may_act(d, a->conn)) {
 			a->unlisted_since = 0;
 			continue;
 		}

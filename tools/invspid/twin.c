@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "log.h"
-#include "mode.h"
 #include "recover_int.h"
 
 #define FIRST_MS 1000 /* what has crossed with ours has come up by then, or ... */
@@ -130,14 +129,6 @@ static void on_ended(void *arg, int err, const char *errmsg)
 	again(r, ENDED_MS);
 }
 
-static bool may_end(const struct recovery *r)
-{
-	const struct invspid *d = r->d;
-
-	return !d->stopped && !settings_held(d->settings, r->conn) &&
-	       mode_in_force(d->conf, d->settings, d->dry_run, r->conn, NULL) == MODE_RECOVER;
-}
-
 static void on_list(void *arg, int err, struct ike_listing *l)
 {
 	const struct ike_sa *loser = NULL;
@@ -155,7 +146,7 @@ static void on_list(void *arg, int err, struct ike_listing *l)
 			again(r, SECOND_MS);
 		return;
 	}
-	if (!may_end(r)) {
+	if (!recovery_may_act(r->d, r->conn)) {
 		recovery_end(r);
 		return;
 	}
