@@ -154,7 +154,12 @@ class Helper:
                 total += int(f.read().split()[0])
         return total / 1e9
 
+    def forget_peak(self):
+        with open(f"/proc/{self.pid}/clear_refs", "w") as f:
+            f.write("5")
+
     def memory(self):
+        """Resident now, and at most since forget_peak(), in kB."""
         with open(f"/proc/{self.pid}/status") as f:
             lines = dict(line.split(":", 1) for line in f if ":" in line)
         return int(lines["VmRSS"].split()[0]), int(lines["VmHWM"].split()[0])
@@ -217,7 +222,7 @@ def heal_one(server, tun, peer, child):
     run("ip", "-batch", "-",
         text=sa_command("delete", peer.address, HUB, child.spi, keys=False) + "\n")
     begun, seq, asked = time.monotonic(), 0, None
-    while time.monotonic() - begun < 60 and not asked:
+    while time.monotonic() - begun < 120 and not asked:
         seq += 1
         tun.esp(peer.address, child.spi, seq)
         time.sleep(0.05)
@@ -228,9 +233,9 @@ def heal_one(server, tun, peer, child):
 
 def check_memory(helper, when):
     rss, peak = helper.memory()
-    result[f"memory_{when}_kb"], result["memory_peak_kb"] = rss, peak
+    result[f"memory_{when}_kb"] = peak
     note(f"memory {when}: {rss} kB, at most {peak} kB; {helper.memory_by_kind()}")
-    check(rss < RSS_KB, f"resident memory under {RSS_KB} kB, {when}")
+    check(peak < RSS_KB, f"resident memory always under {RSS_KB} kB, {when}")
 
 
 def check_lost(server, helper, tun, peer, child, name, what):
@@ -272,11 +277,14 @@ def many(dir, tun, opt):
         return
     check(st["kernel"]["sas"] >= n, "the mirror has them all")
     check(not st["history"]["error"] and "stopped" not in st, "nothing to complain about")
+    note(f"memory at the start: at most {helper.memory()[1]} kB")
     time.sleep(10)
+    helper.forget_peak()
     share = measure_idle(helper, 62)
     check(share * factor(opt) < IDLE_SHARE, "idle: next to no processor time")
     check_memory(helper, "idle")
 
+    helper.forget_peak()
     unknown = [(f"203.0.113.{1 + i % 250}", 0x11000000 + i) for i in range(200)]
     n, us = measure_decisions(helper, tun, unknown, "unknown sources")
     result["decide_unknown_us"] = round(us, 1)
@@ -306,6 +314,8 @@ def large(dir, tun):
     peers[0].children = peers[0].children[:5]
     install(peers)
     server = vici_server.Server(dir + "/large", peers, chunk=4096)
+    # A listing takes longer than a flow may be silent without having ended.
+    server.part_delay = 0.008
     helper = Helper(dir + "/2", dir + "/large")
     if check_start(helper, f"ready with {LARGE} CHILD_SAs of one IKE_SA"):
         check_lost(server, helper, tun, peers[1], peers[1].children[700], "large_lost",

@@ -107,12 +107,13 @@ class Peer:
 
 class Server:
     """@gaps: share of the IKE_SAs that a noblock listing leaves out; @delay: of each
-    listing, in seconds; @chunk: bytes written at once; @filters: whether this charon
+    listing, in seconds; @part_delay: if only one IKE_SA is asked for; @chunk: bytes written at once; @filters: whether this charon
     knows the filters for children (since 5.9.6)."""
 
     def __init__(self, path, peers, gaps=0.0, delay=0.0, chunk=65536, filters=True):
         self.peers, self.gaps, self.delay, self.chunk = peers, gaps, delay, chunk
         self.filters = filters
+        self.part_delay = 0.0
         self.asked = {}  # requests by name, and when the last one came
         self.listing = 0.0  # seconds spent on listings
         self.discarded = 0
@@ -225,8 +226,7 @@ class Client:
     def do_list_sas(self, args):
         server, begun = self.server, time.monotonic()
         # a single IKE_SA is found at once; all of them take charon a while
-        if "ike-id" not in args:
-            time.sleep(server.delay)
+        time.sleep(server.part_delay if "ike-id" in args else server.delay)
         child = args.get("child") if server.filters else None
         child_id = int(args.get("child-id", 0)) if server.filters else 0
         for peer in server.peers:

@@ -66,6 +66,8 @@ LIBS_test_history_show := sqlite3
 OBJS_test_recover := $(DECIDE) $(addprefix invspid/,attempt.o initiate.o listing_kept.o recover.o \
 	resume.o tally.o) $(LISTING)
 LIBS_test_recover := libuv
+OBJS_test_kept := invspid/listing_kept.o $(LISTING)
+LIBS_test_kept := libuv
 OBJS_test_twin := invspid/twin.o $(LISTING)
 LIBS_test_twin := libuv
 

@@ -121,6 +121,8 @@ struct ike_trace {
  *	thread of the daemon held just then
  * @filtered: only the IKE_SAs of one connection
  * @updown: ike_updowns() at @started
+ * @child: NULL, or the children of all IKE_SAs, in one block: many small ones, made and
+ *	freed again and again, would leave the heap full of holes
  * @trace: NULL, or what is left of the children: the IKE_SAs have none any more
  * @index: see listing.h
  * @ref: listings are shared; ike_listing_get() and _put()
@@ -132,6 +134,8 @@ struct ike_listing {
 	uint64_t updown;
 	struct ike_sa *sa;
 	size_t nsa;
+	struct ike_child *child;
+	size_t nchild, child_room;
 	struct ike_trace *trace;
 	size_t ntrace;
 	struct listing_index *index;
@@ -296,6 +300,13 @@ uint64_t ike_updowns(const struct ike *ike);
 /* Strings are interned; what is cleared is all zero. */
 void ike_child_clear(struct ike_child *child);
 void ike_sa_clear(struct ike_sa *sa);
+
+/*
+ * Takes the children of @sa over into the block of a listing that is being made; the
+ * IKE_SA is added to it next. 0 or -ENOMEM. listing_index() gives the IKE_SAs theirs.
+ */
+int ike_listing_take_children(struct ike_listing *l, struct ike_sa *sa);
+void ike_listing_place_children(struct ike_listing *l);
 
 struct ike_listing *ike_listing_get(struct ike_listing *l);
 void ike_listing_put(struct ike_listing *l);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a listing of the IKE daemon's SAs is made of, and how it ages and goes. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,12 +38,64 @@ struct ike_listing *ike_listing_get(struct ike_listing *l)
 	return l;
 }
 
+/* Their pointers count only when the listing is complete: the block may still move. */
+int ike_listing_take_children(struct ike_listing *l, struct ike_sa *sa)
+{
+	size_t need = l->nchild + sa->nchild, room = l->child_room ? l->child_room : 16;
+	struct ike_child *p;
+
+	while (room < need)
+		room *= 2;
+	if (room > l->child_room) {
+		p = reallocarray(l->child, room, sizeof(*p));
+		if (!p)
+			return -ENOMEM;
+		l->child = p;
+		l->child_room = room;
+	}
+	if (sa->nchild)
+		memcpy(l->child + l->nchild, sa->child, sa->nchild * sizeof(*sa->child));
+	l->nchild = need;
+	free(sa->child);
+	sa->child = NULL;
+	return 0;
+}
+
+void ike_listing_place_children(struct ike_listing *l)
+{
+	struct ike_child *c = l->child;
+	size_t i;
+
+	for (i = 0; c && i < l->nsa; c += l->sa[i++].nchild)
+		l->sa[i].child = c;
+}
+
+/* The IKE_SAs have none from then on. */
+static void free_children(struct ike_listing *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->nchild; i++)
+		ike_child_clear(&l->child[i]);
+	for (i = 0; i < l->nsa; i++) {
+		if (!l->child)
+			free(l->sa[i].child);
+		l->sa[i].child = NULL;
+		l->sa[i].nchild = 0;
+	}
+	free(l->child);
+	l->child = NULL;
+	l->nchild = 0;
+}
+
 void ike_listing_put(struct ike_listing *l)
 {
 	size_t i;
 
 	if (!l || --l->ref)
 		return;
+	if (l->child)
+		free_children(l);
 	for (i = 0; i < l->nsa; i++)
 		ike_sa_clear(&l->sa[i]);
 	for (i = 0; i < l->ntrace; i++)
@@ -80,8 +133,6 @@ void ike_listing_age(struct ike_listing *l)
 			c->name = NULL;
 			ike_child_clear(c);
 		}
-		free(l->sa[i].child);
-		l->sa[i].child = NULL;
-		l->sa[i].nchild = 0;
 	}
+	free_children(l);
 }

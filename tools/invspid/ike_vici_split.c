@@ -62,6 +62,10 @@ int ike_vici_listing_add(struct ike_listing *l, struct ike_sa *sa)
 		}
 		l->sa = p;
 	}
+	if (ike_listing_take_children(l, sa)) {
+		ike_sa_clear(sa);
+		return -ENOMEM;
+	}
 	l->sa[l->nsa++] = *sa;
 	memset(sa, 0, sizeof(*sa));
 	return 0;

@@ -146,6 +146,7 @@ int listing_index(struct ike_listing *l)
 	uint32_t *words, at = 0;
 	size_t i, n = listing_children(l);
 
+	ike_listing_place_children(l);
 	x = malloc(sizeof(*x) + n * sizeof(*x->place) +
 		   (2 * chains_words(n) + 3 * chains_words(l->nsa)) * sizeof(*words));
 	if (!x)

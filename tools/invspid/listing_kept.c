@@ -8,7 +8,7 @@
 
 #include "daemon.h"
 
-#define GAP_MAX_MS 5000 /* listings further apart prove nothing */
+#define GAP_MAX_MS 5000 /* listings further apart, end to start, prove nothing */
 
 static void note_tasks(struct invspid *d, const struct ike_listing *l)
 {
@@ -70,7 +70,7 @@ void listing_add(struct invspid *d, struct ike_listing *l)
 	if (d->listing[LISTING_PREV])
 		ike_listing_age(d->listing[LISTING_PREV]);
 	for (i = 0; i < LISTINGS; i++)
-		if (d->listing[i] && l->started - d->listing[i]->started > GAP_MAX_MS)
+		if (d->listing[i] && l->started - d->listing[i]->ended > GAP_MAX_MS)
 			listing_set(d, i, NULL);
 	anchor = d->listing[LISTING_ANCHOR];
 	listing_set(d, LISTING_LAST, l);
@@ -97,7 +97,7 @@ const struct ike_listing *listing_gap(const struct invspid *d)
 	const struct ike_listing *old = d->listing[LISTING_ANCHOR_OLD];
 
 	if (!l || !old || l->updown != old->updown || l->updown != ike_updowns(d->ike) ||
-	    l->started - old->started > GAP_MAX_MS)
+	    l->started - old->ended > GAP_MAX_MS)
 		return NULL;
 	return old;
 }

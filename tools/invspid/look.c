@@ -37,13 +37,14 @@ struct waiter {
  * @running: between start and the last answer
  * @again: something happened meanwhile
  * @started: of the current or last one
+ * @read: when the flow table was last read
  * @cost_us: CPU time that it took, without the listings
  * @cpu_begun: CPU time of the thread when it began
  * @gap: the next one starts not sooner than this after it
  */
 struct look {
 	bool running, again;
-	int64_t started, cost_us, cpu_begun, gap;
+	int64_t started, read, cost_us, cpu_begun, gap;
 	struct waiter *waiters; /* served by the current look */
 	struct waiter *next_waiters; /* came while it ran */
 };
@@ -281,6 +282,7 @@ static void carry_over(struct invspid *d, struct tracked *t)
 	memcpy(t->conn, old->conn, sizeof(t->conn));
 	memcpy(t->child, old->child, sizeof(t->child));
 	t->child_id = old->child_id;
+	t->kernel_asked = old->kernel_asked;
 	t->counted = old->counted;
 	/* A flow that comes back after a silence is a new failure. */
 	if (track_go_on(&t->time, &t->flow, &old->time, &old->flow, d->conf->limits.quiet_ms)) {
@@ -312,7 +314,23 @@ static int read_flows(struct invspid *d)
 	free(d->flow);
 	d->flow = r.flow;
 	d->nflow = r.n;
+	d->look->read = r.now;
 	return 0;
+}
+
+/*
+ * A listing of very many SAs, or by a daemon that is busy, takes seconds: a flow that
+ * grows all the while must not seem to have stopped.
+ */
+static void read_flows_again(struct invspid *d)
+{
+	int64_t begun = cpu_us();
+
+	if (now_ms() - d->look->read < LOOK_GROWING_MS)
+		return;
+	if (read_flows(d) == -EINTR)
+		d->look->again = true;
+	d->look->cost_us += cpu_us() - begun;
 }
 
 /* ---- the look itself ---- */
@@ -476,6 +494,7 @@ static void on_second(void *arg, int err, struct ike_listing *l)
 
 	if (d->closing)
 		return;
+	read_flows_again(d);
 	if (err) {
 		look_decide(d);
 		return;
@@ -487,11 +506,13 @@ static void on_second(void *arg, int err, struct ike_listing *l)
 static void on_first(void *arg, int err, struct ike_listing *l)
 {
 	struct invspid *d = arg;
-	int64_t now = now_ms();
+	int64_t now;
 	size_t i;
 
 	if (d->closing)
 		return;
+	read_flows_again(d);
+	now = now_ms();
 	if (err) {
 		d->want_listing = true;
 		look_decide(d);

@@ -68,6 +68,8 @@ void memory_begin(void)
 #ifdef __GLIBC__
 	/* The thread that writes the history would have a heap to itself, 2 MB of it. */
 	mallopt(M_ARENA_MAX, 1);
+	/* The size is glibc's own, but fixed: what is large goes back when it is freed. */
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 #endif
 }
 

@@ -99,13 +99,14 @@ static void put_child(FILE *out, const struct ike_child *c)
 		c->remote_ts);
 }
 
-static char *listing_text(const struct ike_listing *l, size_t *len)
+/* Ends after what exceeds @max: of 10,000 SAs it would be megabytes. */
+static char *listing_text(const struct ike_listing *l, size_t max, size_t *len)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, len);
 	size_t i, k;
 
-	for (i = 0; out && i < l->nsa; i++) {
+	for (i = 0; out && i < l->nsa && ftell(out) <= (long)max; i++) {
 		const struct ike_sa *sa = &l->sa[i];
 
 		fprintf(out, "%s[%" PRIu32 "] IKEv%d %s, %s%s%s%s\n", sa->name, sa->uniqueid,
@@ -135,7 +136,7 @@ static void on_listing(void *arg, int err, struct ike_listing *l)
 	if (err)
 		problem = strerror(-err);
 	else
-		text = listing_text(l, &len);
+		text = listing_text(l, limit(f), &len);
 	if (len > limit(f)) {
 		len = limit(f);
 		problem = "there is more";
