@@ -31,25 +31,25 @@ struct hist_sa {
 	int64_t id;
 	uint32_t spi; /* inbound, host order */
 	uint8_t proto;
+	bool encap;
 	const char *conn, *child;
 	const char *local_id, *remote_id;
 	struct ike_addr local, remote;
 	uint16_t local_port, remote_port; /* IKE's, 4500 if NAT-T */
-	bool encap;
 	uint32_t reqid, if_id, mark, mark_mask;
 	uint32_t if_id_out, mark_out, mark_out_mask;
+	int ike_version;
 	const char *mode, *algs, *local_ts, *remote_ts;
 	const char *ike_algs; /* of its IKE_SA */
-	int ike_version;
 	const char *no_copy; /* what a copy of it could not have; empty if nothing */
 	uint32_t rekeyed_from, rekeyed_to; /* SPIs, 0 if none */
 	int64_t installed_at, last_alive;
 	int64_t installed_wall; /* Unix ms */
-	enum sa_end end;
 	int64_t ended_at; /* 0 while alive */
 	int64_t ended_wall; /* Unix ms */
 	/* ms since it was last known to be alive, also over boots; INT64_MAX: not known */
 	int64_t ago;
+	enum sa_end end;
 };
 
 /**

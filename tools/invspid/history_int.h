@@ -68,13 +68,12 @@ struct row {
 	struct hist_sa sa;
 	int64_t ord;
 	int64_t seen_at;
-	uint64_t listed;
 	struct kid *kid;
 	struct row *spi_next;
 	struct row *alive_next, **alive_pprev;
 	struct row *ended_next;
 	struct op *op;
-	uint64_t op_batch;
+	uint32_t op_batch, listed;
 	atomic_uint pending;
 	bool stored, in_ended;
 };
@@ -144,7 +143,8 @@ struct writer {
 	pthread_cond_t wake, wrote;
 	struct op *first, **last;
 	unsigned int n, batch_n;
-	uint64_t batch_no, queued, written, fails, dropped;
+	uint32_t batch_no;
+	uint64_t queued, written, fails, dropped;
 	bool urgent, stop, meta_dirty, flag;
 	struct hist_meta meta;
 	unsigned int days, mib;
@@ -175,7 +175,7 @@ struct history {
 	struct row *ended, **ended_last; /* oldest first */
 	unsigned int nended;
 	int64_t reaped_at, heartbeat_at;
-	uint64_t syncs;
+	uint32_t syncs;
 	struct {
 		uint32_t old, new;
 		uint8_t proto;

@@ -306,7 +306,6 @@ void ike_sa_clear(struct ike_sa *sa);
  * IKE_SA is added to it next. 0 or -ENOMEM. listing_index() gives the IKE_SAs theirs.
  */
 int ike_listing_take_children(struct ike_listing *l, struct ike_sa *sa);
-void ike_listing_place_children(struct ike_listing *l);
 
 struct ike_listing *ike_listing_get(struct ike_listing *l);
 void ike_listing_put(struct ike_listing *l);

@@ -61,15 +61,6 @@ int ike_listing_take_children(struct ike_listing *l, struct ike_sa *sa)
 	return 0;
 }
 
-void ike_listing_place_children(struct ike_listing *l)
-{
-	struct ike_child *c = l->child;
-	size_t i;
-
-	for (i = 0; c && i < l->nsa; c += l->sa[i++].nchild)
-		l->sa[i].child = c;
-}
-
 /* The IKE_SAs have none from then on. */
 static void free_children(struct ike_listing *l)
 {

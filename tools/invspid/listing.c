@@ -59,11 +59,12 @@ static uint32_t hash_addr(int family, const uint8_t *addr)
 
 /* ---- chains ---- */
 
+/* Two entries in each, on average: there are many listings of many SAs. */
 static uint32_t buckets(size_t n)
 {
 	uint32_t b = 1;
 
-	while (b < n)
+	while (b < n / 2)
 		b *= 2;
 	return b;
 }
@@ -140,13 +141,23 @@ size_t listing_children(const struct ike_listing *l)
 	return n;
 }
 
+/* If they are in one block, it does not move any more. */
+static void place_children(struct ike_listing *l)
+{
+	struct ike_child *c = l->child;
+	size_t i;
+
+	for (i = 0; c && i < l->nsa; c += l->sa[i++].nchild)
+		l->sa[i].child = c;
+}
+
 int listing_index(struct ike_listing *l)
 {
 	struct listing_index *x;
 	uint32_t *words, at = 0;
 	size_t i, n = listing_children(l);
 
-	ike_listing_place_children(l);
+	place_children(l);
 	x = malloc(sizeof(*x) + n * sizeof(*x->place) +
 		   (2 * chains_words(n) + 3 * chains_words(l->nsa)) * sizeof(*words));
 	if (!x)

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #endif
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "pool.h"
 
@@ -65,6 +66,8 @@ void pool_free(struct pool *p)
 
 void memory_begin(void)
 {
+	/* Huge pages would fill the holes that were given back, with megabytes of nothing. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 #ifdef __GLIBC__
 	/* The thread that writes the history would have a heap to itself, 2 MB of it. */
 	mallopt(M_ARENA_MAX, 1);

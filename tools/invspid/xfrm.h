@@ -25,7 +25,7 @@
 struct xfrm;
 
 struct xfrm_sa {
-	uint64_t packets, bytes; /* as of the last dump or xfrm_sa_get() */
+	uint64_t packets; /* as of the last dump or xfrm_sa_get() */
 	uint32_t spi; /* host order */
 	uint32_t reqid, if_id, mark, mark_mask;
 	uint16_t encap_sport, encap_dport;

@@ -61,7 +61,6 @@ static int from_info(struct xfrm_sa *sa, const void *data, size_t len)
 	sa->reqid = info.reqid;
 	sa->mode = info.mode;
 	sa->packets = info.curlft.packets;
-	sa->bytes = info.curlft.bytes;
 	return 0;
 }
 
