@@ -48,10 +48,9 @@ static void print_sa(const char *what, const struct xfrm_sa *sa, const char *end
 	inet_ntop(sa->src.family, sa->src.addr, src, sizeof(src));
 	inet_ntop(sa->dst.family, sa->dst.addr, dst, sizeof(dst));
 	printf("%s %s %s 0x%08" PRIx32 " proto %u reqid %" PRIu32 " mark 0x%" PRIx32 "/0x%" PRIx32
-	       " if_id %" PRIu32 " mode %u encap %u/%u/%u packets %" PRIu64 " bytes %" PRIu64
-	       "%s%s\n",
+	       " if_id %" PRIu32 " mode %u encap %u/%u/%u packets %" PRIu64 "%s%s\n",
 	       what, src, dst, sa->spi, sa->proto, sa->reqid, sa->mark, sa->mark_mask, sa->if_id,
-	       sa->mode, sa->encap_type, sa->encap_sport, sa->encap_dport, sa->packets, sa->bytes,
+	       sa->mode, sa->encap_type, sa->encap_sport, sa->encap_dport, sa->packets,
 	       sa->larval ? " larval" : "", end);
 }
 
