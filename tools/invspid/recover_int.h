@@ -96,7 +96,10 @@ enum twin {
 
 /* @name: what the daemon calls ours. *@loser is the one to end. */
 enum twin twin_judge(const struct ike_listing *l, const char *name, const struct ike_sa **loser);
-/* The outcome is known: look for a while. Return: false if there is no need; else it ends by itself. */
+/*
+ * The outcome is known: look for a while. Return: false if there is no need; else it ends
+ * by itself.
+ */
 bool twin_watch(struct recovery *r);
 
 /* dynamic.c: D, a copy of the connection for G2 to initiate */
