@@ -40,6 +40,10 @@ __attribute__((unused, format(printf, 2, 3))) static bool ktap_ok(bool ok, const
 	fputc('\n', ktap_out);
 	if (!ok)
 		ktap_failures++;
+#ifdef KTAP_STOP /* the exit status is all that is wanted */
+	if (!ok)
+		exit(1);
+#endif
 	return ok;
 }
 
