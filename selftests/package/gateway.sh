@@ -12,7 +12,8 @@
 . ../lib/net.sh
 
 PEER=peer
-PEER_DIR=$NS_TMP/peer
+# a service has a /tmp of its own
+PEER_DIR=/run/charon-peer
 
 # connection LOCAL REMOTE LOCAL-ID REMOTE-ID LOCAL-TS REMOTE-TS - swanctl.conf
 connection()
@@ -56,6 +57,7 @@ vici_peer()
 peer_start()
 {
 	mkdir -p "$PEER_DIR"
+	defer rm -rf "$PEER_DIR"
 	cat >"$PEER_DIR/strongswan.conf" <<-C
 	charon-systemd {
 		load_modular = no
