@@ -103,7 +103,7 @@ gateway_up()
 # spi_in - prints the SPI with which this gateway receives
 spi_in()
 {
-	swanctl --list-sas --child net | sed -n 's/^ *in  *\([0-9a-f]*\),.*/\1/p' | tail -n 1
+	swanctl --list-sas --child net 2>/dev/null | sed -n 's/^ *in  *\([0-9a-f]*\),.*/\1/p' | tail -n 1
 }
 
 # ping_arrives - whether the peer gets an answer

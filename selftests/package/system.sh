@@ -113,18 +113,21 @@ heals()
 	mark_said
 	must ip xfrm state delete dst 192.0.2.1 proto esp spi "0x$lost"
 	expect_ok "the journal says that it is healed" slowwait 30 said $UNIT "healed gw/net.*$lost"
-	note "$waited"
+	note "$(said $UNIT 'healed gw/net')"
 	expect_ok "packets arrive" slowwait 10 ping_arrives
 	expect_ok "the SPI is another one" test "$(spi_in)" != "$lost"
 	expect_match "history" 'rekey' "$(invspi history show)"
 }
 
 # The service of strongSwan is restarted by systemd after a crash. Nothing in it brings the
-# tunnel back: the peer does not know, and start_action is none.
+# tunnel back: the peer does not know, and start_action is none. What it had in the kernel
+# would go on working without it.
 heals_crash()
 {
 	mark_said
 	must systemctl kill -s KILL strongswan
+	must ip xfrm state flush
+	must ip xfrm policy flush
 	expect_ok "the journal says that it is healed" slowwait 90 said $UNIT 'healed gw/net'
 	note "$(said $UNIT . | tail -n 5)"
 	expect_ok "packets arrive" slowwait 20 ping_arrives
@@ -322,7 +325,7 @@ namespace()
 	expect "its history is its own" "/var/lib/invspid/netns/$PEER/history.db" \
 		"$(invspi -n $PEER status | sed -n 's/^ *history *//p')"
 	expect_ok "the other one, too" status ready
-	lost=$(vici_peer --list-sas --child net | sed -n 's/^ *in  *\([0-9a-f]*\),.*/\1/p' | tail -n 1)
+	lost=$(vici_peer --list-sas --child net 2>/dev/null | sed -n 's/^ *in  *\([0-9a-f]*\),.*/\1/p' | tail -n 1)
 	must ip -n $PEER xfrm state delete dst 192.0.2.2 proto esp spi "0x$lost"
 	expect_ok "the journal says that it is healed" slowwait 30 said invspid@$PEER "healed gw/net.*$lost"
 	: >"$NS_TMP/nothing"
