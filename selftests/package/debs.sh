@@ -51,7 +51,6 @@ contents()
 		/usr/share/doc/invspi/copyright
 		/usr/share/invspid/grafana/invspid.json
 		/usr/share/invspid/prometheus/invspid.rules.yml
-		/usr/share/lintian/overrides/invspi
 		/usr/share/man/man5/invspid.conf.5.gz
 		/usr/share/man/man8/invspi.8.gz
 		/usr/share/man/man8/invspid.8.gz
@@ -73,27 +72,28 @@ contents()
 # A build-id is the name of the file with the symbols, and stands in the program.
 symbols()
 {
-	local dir id n=0
+	local dir id p n=0
 
 	dir=$(mktemp -d)
 	dpkg-deb -x invspi_*.deb "$dir"
+	for p in "$dir"/usr/sbin/*; do
+		od -An -v -tx1 "$p" | tr -d ' \n' >"$dir/${p##*/}.hex"
+	done
 	for id in $(field invspi-dbgsym Build-Ids); do
 		n=$((n + 1))
-		# shellcheck disable=SC2001
-		LC_ALL=C grep -lqaP "$(sed 's/../\\x&/g' <<<"$id")" "$dir"/usr/sbin/* ||
-			fail "no program has the build-id $id"
+		grep -qF "$id" "$dir"/*.hex || fail "no program has the build-id $id"
 	done
 	expect "programs with symbols" 2 $n
 	rm -rf "$dir"
 }
 
+# An init script is not missing: the helper is of no use before the module and the IKE daemon
+# are there, has to be supervised, and is confined by its unit. Not every release of lintian
+# knows that tag, and one that does not takes an override for an error.
 lint()
 {
-	local found
-
-	found=$(grep -E '^[EWIP]: ' lintian)
-	expect "what lintian found" "" "$found"
-	note "overridden: $(grep -c '^O: ' lintian) of $(grep -cE '^[A-Z]: ' lintian)"
+	expect "what lintian found" "" "$(grep -E '^[EWIP]: ' lintian |
+		grep -v ': package-supports-alternative-init-but-no-init.d-script ')"
 }
 
 again()
