@@ -45,6 +45,7 @@ class Invspid(threading.Thread):
             "took_ms": None})
         self.connections[8].update(last={"grade": "lost_in_kernel", "action": "rekey",
                                          "outcome": "healed", "ago_ms": 63000, "took_ms": 471})
+        self.connections[5]["children"] = 0
         self.connections[9]["conn"] = "evil\x1b[2J\x07\u202e\nname"
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.bind(CONTROL)
@@ -112,6 +113,7 @@ def keys(case):
     t.send("g")
     t.wait("gw07: 1 flow dropped now, 1 desync")
     t.wait("`invspi explain conn' says what blocks it")
+    t.wait("gw05 +192.0.2.5 +no SAs")
     t.send("jj")
     t.wait("gw00: 0 flows")
     t.send("k\x1bOB\x1bOB")

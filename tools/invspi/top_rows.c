@@ -78,11 +78,12 @@ static int by_age(int64_t a, int64_t b)
 
 static const char *state_of(const struct top_conn *c)
 {
-	return c->gave_up  ? "GAVE UP"
-	       : c->desync ? "DESYNC"
-	       : c->held   ? "held"
-	       : c->flows  ? "dropping"
-			   : "ok";
+	return c->gave_up    ? "GAVE UP"
+	       : c->desync   ? "DESYNC"
+	       : c->held     ? "held"
+	       : c->flows    ? "dropping"
+	       : c->children ? "ok"
+			     : "no SAs";
 }
 
 static int trouble(const struct top_conn *c)
