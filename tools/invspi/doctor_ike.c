@@ -62,6 +62,7 @@ void check_ike(struct doctor *d)
 {
 	json_t *ike = json_object_get(d->status, "daemon");
 	const char *state = text_of(ike, "state"), *backend = text_of(ike, "backend");
+	json_int_t n = json_integer_value(json_object_get(ike, "connections"));
 
 	if (d->status && !strcmp(state, "foreign"))
 		found(d, SEVERITY_ERROR, NULL,
@@ -76,8 +77,8 @@ void check_ike(struct doctor *d)
 	doctor_ask_ike(d);
 	if (d->status && !strcmp(state, "ready"))
 		found(d, SEVERITY_OK, NULL, NULL,
-		      "%s is ready: %" JSON_INTEGER_FORMAT " connections", backend,
-		      json_integer_value(json_object_get(ike, "connections")));
+		      "%s is ready: %" JSON_INTEGER_FORMAT " connection%s", backend, n,
+		      n == 1 ? "" : "s");
 	else if (!d->status && doctor_pluto(d))
 		found(d, SEVERITY_NOTE, NULL, "systemctl start invspid",
 		      "libreswan is there; invspid asks it");
@@ -87,7 +88,8 @@ void check_ike(struct doctor *d)
 		found(d, SEVERITY_WARNING, NULL, "swanctl --load-all",
 		      "strongSwan has no connections loaded");
 	else if (!d->status)
-		found(d, SEVERITY_OK, NULL, NULL, "strongSwan answers: %zu connections", d->nconn);
+		found(d, SEVERITY_OK, NULL, NULL, "strongSwan answers: %zu connection%s", d->nconn,
+		      d->nconn == 1 ? "" : "s");
 }
 
 void check_dpd(struct doctor *d)

@@ -133,9 +133,10 @@ static void print_daemon(struct fmt *f, json_t *st)
 	fmt_string(f, FMT_NO_KEY, "%s", text_of(ike, "state"));
 	if (ready)
 		fmt_text(f,
-			 ", %" JSON_INTEGER_FORMAT " connections, %" JSON_INTEGER_FORMAT
+			 ", %" JSON_INTEGER_FORMAT " connection%s, %" JSON_INTEGER_FORMAT
 			 " SAs in the kernel",
 			 number_of(ike, "connections"),
+			 number_of(ike, "connections") == 1 ? "" : "s",
 			 number_of(json_object_get(st, "kernel"), "sas"));
 	if (*text_of(ike, "why"))
 		fmt_string(f, FMT_NO_KEY, ready ? " (%s)" : ": %s", text_of(ike, "why"));
@@ -154,7 +155,9 @@ static void print_recorder(struct fmt *f, json_t *st)
 		 number_of(r, "bundles"), (number_of(r, "bytes") + 1023) / 1024);
 	fmt_string(f, FMT_NO_KEY, " in %s", text_of(r, "folder"));
 	if (number_of(r, "refused"))
-		fmt_text(f, ", %" JSON_INTEGER_FORMAT " more refused, see record_per_hour",
+		fmt_text(f,
+			 ", %" JSON_INTEGER_FORMAT
+			 " more refused, see record_per_peer and record_per_hour",
 			 number_of(r, "refused"));
 	print_error(f, text_of(r, "error"));
 }
