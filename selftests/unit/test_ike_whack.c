@@ -393,6 +393,15 @@ static void test_log(void)
 	end();
 
 	begin_logged();
+	put_file("status", "logfile='%s/log', logappend=yes\n%s", rundir,
+		 STATUS("5.2", CONN("net3", "3", "192.0.2.3")));
+	log_line("\"net3\": added IKEv2 connection");
+	ktap_ok(wait_state(DAEMON_SETTLING), "the log tells of a connection: they are asked for");
+	ktap_ok(wait_state(DAEMON_READY), "and they settle");
+	ktap_ok(conns_name(ike_conns(told.ike), "net3"), "with it among them");
+	end();
+
+	begin_logged();
 	snprintf(path, sizeof(path), "%s/log", rundir);
 	snprintf(other, sizeof(other), "%s.1", path);
 	rename(path, other);

@@ -32,6 +32,11 @@ static const struct {
 	  true, "net 6 by-hand" },
 	{ OWN "\"net\": liveness action - clearing connection kind CK_PERMANENT", true,
 	  "net 0 liveness" },
+	{ OWN "\"net\": added IKEv2 connection", true, "net 0 loaded" },
+	{ OWN "\"net\": added unoriented IKEv2 connection (neither left=192.0.2.1 nor x)", true,
+	  "net 0 loaded" },
+	{ OWN "\"net\" #4: added IKEv2 connection", true, "net 4 other" },
+	{ OWN "added IKEv2 connection", true, "- 0 other" },
 	{ OWN "Pluto is shutting down", true, "- 0 stopping" },
 	{ SYSLOG "Pluto is shutting down", true, "- 0 stopping" },
 	{ "\"net2\": terminating SAs using this connection", true, "net2 0 by-hand" },
@@ -66,8 +71,8 @@ static const struct {
 
 static void test_log(void)
 {
-	static const char *const kinds[] = { "other", "gave-up", "by-hand", "liveness",
-					     "stopping" };
+	static const char *const kinds[] = { "other",	 "gave-up", "by-hand",
+					     "liveness", "loaded",  "stopping" };
 	struct whack_log_line line;
 	struct whack_text text;
 	char shown[64], name[40];

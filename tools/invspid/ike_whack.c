@@ -48,7 +48,9 @@ static void status_told(void *arg, int err, const char *errmsg)
 	(void)err;
 	(void)errmsg;
 	if (!ike->freed && ike->connected)
-		ike_whack_arm(ike, ike->b.state == DAEMON_READY ? POLL_READY_MS : POLL_SETTLING_MS);
+		ike_whack_arm(ike, ike->b.state == DAEMON_READY && !ike->conns_news
+					   ? POLL_READY_MS
+					   : POLL_SETTLING_MS);
 }
 
 /* With very many connections pluto takes a while to tell them, and does nothing else. */
@@ -56,7 +58,7 @@ static bool conns_due(const struct ike_whack *ike)
 {
 	int64_t gap = ike->status_cost_ms * POLL_SHARE;
 
-	return ike->b.state != DAEMON_READY ||
+	return ike->b.state != DAEMON_READY || ike->conns_news ||
 	       now_ms() - ike->conns_at >= (gap > POLL_CONNS_MS ? gap : POLL_CONNS_MS);
 }
 
@@ -79,6 +81,16 @@ void ike_whack_arm(struct ike_whack *ike, int64_t ms)
 {
 	if (!ike->freed)
 		uv_timer_start(&ike->timer, timer_fired, (uint64_t)ms, 0);
+}
+
+/* What waits for that connection should not wait for the next time that they are due. */
+void ike_whack_conns_news(struct ike_whack *ike)
+{
+	ike->conns_news = true;
+	if (!ike->connected)
+		return;
+	if (uv_timer_get_due_in(&ike->timer) > POLL_SETTLING_MS)
+		ike_whack_arm(ike, POLL_SETTLING_MS);
 }
 
 /* ---- waiting for pluto ---- */
@@ -155,6 +167,7 @@ static void forget(struct ike_whack *ike)
 	memset(&ike->memory, 0, sizeof(ike->memory));
 	whack_status_clear(&ike->status);
 	ike->have_status = false;
+	ike->conns_news = false;
 	whack_log_end(ike);
 	memset(&ike->causes, 0, sizeof(ike->causes));
 	for (i = 0; i < WHACK_GONE; i++)

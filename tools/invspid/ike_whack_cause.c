@@ -6,6 +6,7 @@
  *	"net" #4: STATE_V2_ESTABLISHED_IKE_SA: 60 second timeout exceeded after 7 retransmits.  ...
  *	"net"[1] 192.0.2.2 #4: ...
  *	"net2": terminating SAs using this connection
+ *	"net2": added IKEv2 connection
  *	"net2": initiating delete of connection's Child SA #5 using IKE SA #1
  *	Pluto is shutting down
  */
@@ -106,7 +107,7 @@ static enum whack_line what_is(const struct whack_log_line *line)
 	    whack_skip(&t, "initiating delete of connection's "))
 		return WHACK_LINE_BY_HAND;
 	if (!line->serial)
-		return WHACK_LINE_OTHER;
+		return whack_skip(&t, "added ") ? WHACK_LINE_LOADED : WHACK_LINE_OTHER;
 	if (whack_skip(&t, "received whack to delete"))
 		return WHACK_LINE_BY_HAND;
 	/* The state comes first, which is one word. */
@@ -146,7 +147,8 @@ void whack_cause_note(struct whack_causes *c, const struct whack_log_line *line,
 {
 	struct whack_cause *cause;
 
-	if (line->what == WHACK_LINE_OTHER || line->what == WHACK_LINE_STOPPING)
+	if (line->what == WHACK_LINE_OTHER || line->what == WHACK_LINE_LOADED ||
+	    line->what == WHACK_LINE_STOPPING)
 		return;
 	cause = &c->cause[c->next];
 	c->next = (c->next + 1) % WHACK_CAUSES;

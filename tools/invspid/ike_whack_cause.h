@@ -17,6 +17,7 @@ enum whack_line {
 	WHACK_LINE_GAVE_UP, /* the peer has not answered on the IKE_SA @serial */
 	WHACK_LINE_BY_HAND, /* the connection, or the state @serial, is terminated by a command */
 	WHACK_LINE_LIVENESS, /* ... because the peer is dead: that is not by hand */
+	WHACK_LINE_LOADED, /* the connection is one from now on */
 	WHACK_LINE_STOPPING, /* pluto is shutting down */
 };
 

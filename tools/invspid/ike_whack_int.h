@@ -137,6 +137,7 @@ struct ike_whack {
 	struct whack_status status;
 	bool have_status;
 	int64_t conns_since, conns_at; /* unchanged since, asked for at */
+	bool conns_news; /* the log tells of others since they were asked for */
 
 	struct whack_memory memory;
 	struct ike_listing *last;
@@ -163,6 +164,8 @@ static inline struct ike_whack *ike_whack(struct ike_backend *b)
 
 /* ike_whack.c */
 void ike_whack_arm(struct ike_whack *ike, int64_t ms);
+/* pluto has loaded a connection. */
+void ike_whack_conns_news(struct ike_whack *ike);
 void ike_whack_new_status(struct ike_whack *ike, struct whack_status *status);
 
 /* ike_whack_op.c */

@@ -100,6 +100,8 @@ static void take_line(struct ike_whack *ike, const char *s, size_t len)
 	if (line.what == WHACK_LINE_BY_HAND && is_own(ike, &line, now))
 		line.what = WHACK_LINE_OTHER;
 	whack_cause_note(&ike->causes, &line, now);
+	if (line.what == WHACK_LINE_LOADED)
+		ike_whack_conns_news(ike);
 	if (line.what == WHACK_LINE_STOPPING)
 		ike_backend_state(&ike->b, DAEMON_STOPPING, "pluto is shutting down");
 	if (!ike->freed)

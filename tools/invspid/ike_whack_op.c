@@ -483,6 +483,7 @@ static void start_status(struct ike_whack *ike)
 {
 	int err = whack_call_status(ike, on_whack);
 
+	ike->conns_news = false;
 	mark_running(ike, OP_CONNS);
 	if (!err)
 		return;
