@@ -52,8 +52,7 @@ heal reboot_any any reboot D D "%any: gateway rebooted"
 heal delete_lost impatient delete_lost G2 '.*' "DELETE lost until the daemon gave up"
 group=3
 still closed_here static closed_here "$GONE" "$GONE" "child closed here in order"
-still closed_by_peer static closed_by_peer "$GONE" "$GONE" "child closed by the peer in order"
-still terminated static terminated 'held: ' "$GONE" "all closed by hand"
+still terminated static terminated 'held: ' 'held: ' "all closed by hand"
 still hold static held 'held: ' 'held: ' "lost SA of a connection on hold"
 still unknown_spi static unknown_spi 'never_ours: report' 'never_ours: report' "an SPI never seen, from the peer's address"
 still other_keyer static other_keyer 'other_keyer: report' 'other_keyer: report' "SA of somebody else (ip xfrm)"
@@ -65,5 +64,6 @@ still no_daemon static no_daemon 'pending: report' 'pending: report' "IKE daemon
 still daemon_kept static daemon_kept '' '' "IKE daemon restarted, the kernel kept its SAs"
 still daemon_silent static vici_silent 'lost_in_kernel: rekey' 'lost_in_kernel: rekey' "IKE daemon silent for a while: one rekey, afterwards"
 still slow static slow_responder 'lost_in_kernel: rekey' 'lost_in_kernel: rekey' "responder that takes 5 s: one rekey, no more"
+still closed_by_peer by_peer closed_by_peer "$GONE" "$GONE" "child closed by the peer in order"
 still peer_gone gives_up peer_gone 'given up' 'given up|the peer is silent' "the peer is gone, its packets are not"
 matrix_main

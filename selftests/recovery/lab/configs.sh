@@ -10,7 +10,13 @@ config_static()
 	:
 }
 
-# As that, and an IKE daemon that gives a peer up after 6 s.
+# The peer brought it up: what pluto itself was told to initiate it brings up again.
+config_by_peer()
+{
+	LAB_INITIATOR=B
+}
+
+# As the first, and an IKE daemon that gives a peer up after 6 s.
 config_impatient()
 {
 	LAB_CHARON_A=$'retransmit_tries = 2\nretransmit_timeout = 1'

@@ -5,6 +5,7 @@
 #
 #	daemon_spawn, daemon_wait, daemon_start, daemon_load, daemon_stop NODE
 #	initiate, rekey, end_child NODE CHILD; end_ike NODE
+#	untrap, trap_again "CHILD..."
 #	sas, spi_in, spi_out
 #
 # libreswan has a connection for each child, of the same name.
@@ -259,5 +260,26 @@ pluto_end_ike()
 
 	for c in $LAB_CHILDREN; do
 		whack "$1" --terminate --name $c >/dev/null
+	done
+}
+
+# What pluto 4 closes is trapped from then on: as long as somebody sends, it is up again
+# at once, which is not our doing.
+#
+# untrap "CHILD..." - the packets of its hosts go no further than the gateways, as with
+# strongSwan, until trap_again "CHILD..."
+untrap()	{ hosts_policy add "$1" action block priority 1; }
+trap_again()	{ hosts_policy delete "$1"; }
+
+# hosts_policy VERB "CHILD..." ARG...
+hosts_policy()
+{
+	local verb=$1 children=$2 c a b
+
+	shift 2
+	for c in $children; do
+		read -r _ a _ b _ <<<"${LAB_HOSTS[$c]}"
+		! is_pluto A || must ip -n "$A" xfrm policy $verb src "$a" dst "$b" dir out "$@"
+		! is_pluto B || must ip -n "$B" xfrm policy $verb src "$b" dst "$a" dir out "$@"
 	done
 }

@@ -411,3 +411,5 @@ lab_down()
 lab_defaults
 # shellcheck source=selftests/recovery/lab/faults.sh
 . "$LAB_HERE/faults.sh"
+# shellcheck source=selftests/recovery/lab/still.sh
+. "$LAB_HERE/still.sh"
