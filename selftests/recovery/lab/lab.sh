@@ -201,7 +201,11 @@ helper_start()
 	shift
 	mkdir -p "$dir/state"
 	rm -f "$dir/control"
-	knob HELPER "$n" >"$dir/invspid.conf"
+	{
+		knob HELPER "$n"
+		# pluto 4 does not tell where that is
+		! is_pluto "$n" || echo "pluto_log = \"$dir/pluto.log\""
+	} >"$dir/invspid.conf"
 	ip netns exec "${LAB_NS[$n]}" invspid -f -c "$dir/invspid.conf" --vici "$dir/vici" --rundir "$dir/pluto" \
 		--control "$dir/control" --state "$dir/state" "$@" </dev/null >>"$dir/invspid.log" 2>&1 &
 	HELPER_PID[$n]=$!
