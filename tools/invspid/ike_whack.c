@@ -36,6 +36,7 @@ static const char *const stock_programs[] = { "/usr/libexec/ipsec/whack", "/usr/
 #define POLL_READY_MS 5000
 #define POLL_CONNS_MS 30000
 #define POLL_SHARE 500 /* ... but its connections take no more of the time than that */
+#define NEWS_SHARE 4 /* ... or that, if they have changed */
 
 static void connect_now(struct ike_whack *ike);
 
@@ -56,10 +57,11 @@ static void status_told(void *arg, int err, const char *errmsg)
 /* With very many connections pluto takes a while to tell them, and does nothing else. */
 static bool conns_due(const struct ike_whack *ike)
 {
-	int64_t gap = ike->status_cost_ms * POLL_SHARE;
+	int64_t ago = now_ms() - ike->conns_at, cost = ike->status_cost_ms;
 
-	return ike->b.state != DAEMON_READY || ike->conns_news ||
-	       now_ms() - ike->conns_at >= (gap > POLL_CONNS_MS ? gap : POLL_CONNS_MS);
+	if (ike->b.state != DAEMON_READY || (ike->conns_news && ago >= cost * NEWS_SHARE))
+		return true;
+	return ago >= POLL_CONNS_MS && ago >= cost * POLL_SHARE;
 }
 
 static void timer_fired(uv_timer_t *timer)
