@@ -194,13 +194,17 @@ between_not()
 # B goes on with the SAs that were left.
 break_delete_lost()
 {
-	local old
+	local old spi
 
 	hurt=$LAB_CHILDREN verdict_ms=1000
-	old=$(sas A | awk 'NR == 1 { print $2 }')
+	old=$(sas A | awk 'NR == 1 { print $2 }') spi=$(spi_in A net)
 	# a CREATE_CHILD_SA is longer
 	between 'udp dport { 500, 4500 } udp length < 150 drop'
 	must rekey A net
+	# what the rekey itself loses is not the beginning
+	wait_until 20 0.05 has_other_spi net "$spi" || bail_out "A does not rekey: $(sas A)"
+	stamp
+	from=$now_us
 	# pluto begins a new one at once
 	wait_until 30 0.05 is_given_up "$old" || bail_out "A does not give up: $(sas A)"
 	stamp
