@@ -2,7 +2,7 @@
 #
 # make               module for the running kernel (or KDIR), and the tools
 # make demo          the whole story on two gateways, in a virtual machine
-# make check         the tests of the gate, in virtual machines
+# make check         the tests of the gate, in virtual machines; PART="NAME..." for some
 # make check-all     the long ones; PART=NAME for one of them, AGAIN=1, REPORT=FILE
 # make bench         what a packet costs, beside what one might use instead, and
 #                    the helper with 10,000 SAs; RELEASE=bookworm (or trixie, sid), JSON=FILE
@@ -34,7 +34,7 @@ demo:
 	selftests/demo
 
 check:
-	selftests/check
+	selftests/check $(PART)
 
 check-all:
 	REPORT=$(if $(REPORT),$(abspath $(REPORT))) AGAIN=$(AGAIN) selftests/check-all $(PART)

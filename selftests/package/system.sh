@@ -20,7 +20,7 @@ system_files()
 	find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp \
 		-o -path /var/tmp -o -path /var/log -o -path /var/cache -o -path /var/lib/apt \
 		-o -path /var/lib/dpkg -o -path /share -o -path /selftests -o -path /uapi \
-		-o -path /root \) -prune -o -printf '%y %m %u:%g %p %l\n' | sort
+		-o -path /root -o -path /usr/share/doc \) -prune -o -printf '%y %m %u:%g %p %l\n' | sort
 	find /etc -type f ! -name ld.so.cache -exec sha256sum {} + | sort -k 2
 }
 
