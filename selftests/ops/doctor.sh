@@ -159,6 +159,7 @@ helper_start_with()
 	HELPER_PID[A]=$!
 	NS_PIDS+=($!)
 	helper_ready A
+	wait_until 15 0.1 helper_settled || fail "the helper is not ready"
 }
 
 helper_again()
@@ -286,6 +287,9 @@ leak()
 	expect_findings "no trap" "warning leak gw/net
 warning leak gw/net2" 1 leak
 	expect_match "what it says" "packets to 10.2.0.0/16 would leave in clear by eth0 while it is down" "$(text)"
+	# charon has taken down what the traps had brought up
+	$LAB_UP
+	wait_until 20 0.2 all_delivered 1000 || fail "the tunnel is not up: $undelivered"
 	before=$(guarded A)
 	must ask A terminate child=net timeout=10000
 	wait_until 20 0.2 eval '[ "$(guarded A)" -gt "$before" ]' || fail "nothing leaves in clear: is that a test?"
