@@ -151,6 +151,13 @@ static void add_peer(struct bundle_id *id, const struct ike_addr *peer, size_t *
 		++*more;
 }
 
+/* On a busy machine the loop's clock may be late, and the recording would be cut short. */
+static void end_after(struct recorder *r, int64_t ms)
+{
+	uv_update_time(r->d->loop);
+	uv_timer_start(r->timer, on_timer, (uint64_t)ms, 0);
+}
+
 /* What joins late is recorded as long as the others, but there is an end to it. */
 static void extend(struct recorder *r, const struct bundle *b, int64_t after_ms)
 {
@@ -159,7 +166,7 @@ static void extend(struct recorder *r, const struct bundle *b, int64_t after_ms)
 	if (after_ms > most)
 		after_ms = most;
 	if (after_ms > (int64_t)uv_timer_get_due_in(r->timer))
-		uv_timer_start(r->timer, on_timer, (uint64_t)after_ms, 0);
+		end_after(r, after_ms);
 }
 
 static void join(struct recorder *r, struct bundle *b, const struct recording *what)
@@ -237,7 +244,7 @@ static void start(struct recorder *r, struct bundle *b, const struct recording *
 	}
 	collect(r, b);
 	r->current = b;
-	uv_timer_start(r->timer, on_timer, (uint64_t)what->after_ms, 0);
+	end_after(r, what->after_ms);
 }
 
 static bool begin(struct recorder *r, const struct recording *what, unsigned int *number, char *why,
