@@ -278,6 +278,16 @@ note dpd gw/net,gw/net2" 0 dpd
 }
 
 # Without a trap packets would leave by the default route, which A's firewall notices.
+# bring_up - what is down of the tunnel: charon refuses to initiate what is up
+bring_up()
+{
+	local c
+
+	for c in $LAB_CHILDREN; do
+		[ -n "$(spi_in A "$c")" ] || must initiate A "$c"
+	done
+}
+
 leak()
 {
 	local before remedy
@@ -288,7 +298,7 @@ leak()
 warning leak gw/net2" 1 leak
 	expect_match "what it says" "packets to 10.2.0.0/16 would leave in clear by eth0 while it is down" "$(text)"
 	# charon has taken down what the traps had brought up
-	$LAB_UP
+	bring_up
 	wait_until 20 0.2 all_delivered 1000 || fail "the tunnel is not up: $undelivered"
 	before=$(guarded A)
 	must ask A terminate child=net timeout=10000
@@ -302,7 +312,7 @@ warning leak gw/net2" 1 leak
 	stamp
 	pause 1
 	expect "packets that leave in clear now" 0 $(($(guarded A) - before))
-	$LAB_UP
+	bring_up
 	wait_until 20 0.2 all_delivered 1000 || fail "the policies are in the tunnel's way: $undelivered"
 	expect_findings "with the policies and the tunnel" "" 0 leak
 	on "$A" ip xfrm policy delete src 10.1.0.0/16 dst 10.2.0.0/16 dir out
@@ -314,7 +324,7 @@ warning leak gw/net2" 1 leak
 	must ip -n "$A" route delete unreachable 10.12.0.0/16
 	LAB_CHILD=$WELL_CHILD
 	reconfigure
-	$LAB_UP
+	bring_up
 	expect_findings "with traps" "" 0 leak
 }
 
