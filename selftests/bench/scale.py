@@ -348,8 +348,8 @@ def show(opt):
           + (f"; scaled: as on this one,\n{1 / f:.0f} times as fast" if f < 1 else "") + "\n")
     print(f"{'':44}{'measured':>12}{'scaled':>12}{'goal':>12}")
     for name, text, unit, goal, scales in (
-            ("memory_idle_kb", "resident memory, idle", "kB", f"{RSS_KB:,}", False),
-            ("memory_busy_kb", "resident memory, after the following", "kB", f"{RSS_KB:,}", False),
+            ("memory_idle_kb", "resident memory, idle, at most", "kB", f"{RSS_KB:,}", False),
+            ("memory_busy_kb", "resident memory, in the following, at most", "kB", f"{RSS_KB:,}", False),
             ("idle_percent", "idle, of a processor", "%", f"{IDLE_SHARE * 100} %", True),
             ("decide_unknown_us", "a flow from nowhere decided", "us", f"{DECIDE_US} us", True),
             ("decide_peer_us", "a peer's flow decided", "us", f"{DECIDE_US} us", True),

@@ -107,8 +107,9 @@ class Peer:
 
 class Server:
     """@gaps: share of the IKE_SAs that a noblock listing leaves out; @delay: of each
-    listing, in seconds; @part_delay: if only one IKE_SA is asked for; @chunk: bytes written at once; @filters: whether this charon
-    knows the filters for children (since 5.9.6)."""
+    listing, in seconds; @part_delay: if only one IKE_SA is asked for; @chunk: bytes
+    written at once; @filters: whether this charon knows the filters for children
+    (since 5.9.6)."""
 
     def __init__(self, path, peers, gaps=0.0, delay=0.0, chunk=65536, filters=True):
         self.peers, self.gaps, self.delay, self.chunk = peers, gaps, delay, chunk

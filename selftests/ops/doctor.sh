@@ -277,7 +277,6 @@ note dpd gw/net,gw/net2" 0 dpd
 	expect_findings "well again" "" 0 dpd rekey unique
 }
 
-# Without a trap packets would leave by the default route, which A's firewall notices.
 # bring_up - what is down of the tunnel: charon refuses to initiate what is up
 bring_up()
 {
@@ -288,6 +287,7 @@ bring_up()
 	done
 }
 
+# Without a trap packets would leave by the default route, which A's firewall notices.
 leak()
 {
 	local before remedy
