@@ -318,19 +318,23 @@ static int read_flows(struct invspid *d)
 	return 0;
 }
 
+static void look_read(struct invspid *d)
+{
+	int64_t begun = cpu_us();
+
+	if (read_flows(d) == -EINTR)
+		d->look->again = true;
+	d->look->cost_us += cpu_us() - begun;
+}
+
 /*
  * A listing of very many SAs, or by a daemon that is busy, takes seconds: a flow that
  * grows all the while must not seem to have stopped.
  */
-static void read_flows_again(struct invspid *d)
+static void look_read_again(struct invspid *d)
 {
-	int64_t begun = cpu_us();
-
-	if (now_ms() - d->look->read < LOOK_GROWING_MS)
-		return;
-	if (read_flows(d) == -EINTR)
-		d->look->again = true;
-	d->look->cost_us += cpu_us() - begun;
+	if (now_ms() - d->look->read >= LOOK_GROWING_MS)
+		look_read(d);
 }
 
 /* ---- the look itself ---- */
@@ -494,7 +498,7 @@ static void on_second(void *arg, int err, struct ike_listing *l)
 
 	if (d->closing)
 		return;
-	read_flows_again(d);
+	look_read_again(d);
 	if (err) {
 		look_decide(d);
 		return;
@@ -511,7 +515,7 @@ static void on_first(void *arg, int err, struct ike_listing *l)
 
 	if (d->closing)
 		return;
-	read_flows_again(d);
+	look_read_again(d);
 	now = now_ms();
 	if (err) {
 		d->want_listing = true;
@@ -535,7 +539,7 @@ static void look_start(struct invspid *d)
 {
 	struct look *look = d->look;
 	enum daemon_state state = d->ike ? ike_state(d->ike) : DAEMON_ABSENT;
-	int64_t now = now_ms(), begun = cpu_us();
+	int64_t now = now_ms();
 	bool slow;
 
 	if (look->running)
@@ -543,11 +547,10 @@ static void look_start(struct invspid *d)
 	slow = now - look->started >= d->conf->poll_ms;
 	look->running = true;
 	look->started = now;
-	look->cpu_begun = begun;
+	look->cpu_begun = cpu_us();
 	d->count.looks++;
-	if (read_flows(d) == -EINTR)
-		look->again = true;
-	look->cost_us = cpu_us() - begun;
+	look->cost_us = 0;
+	look_read(d);
 	if ((state == DAEMON_READY || state == DAEMON_SETTLING) &&
 	    (d->want_listing || slow || look->waiters || anything_active(d))) {
 		d->want_listing = false;
