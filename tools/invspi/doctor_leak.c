@@ -207,16 +207,40 @@ static const char *selector(const char *ts, const char *addr)
 	return ts && strncmp(ts, "dynamic", 7) ? ts : addr;
 }
 
+/*
+ * The policy that blocks is twice as wide as the child's selectors: one with the very same
+ * would be replaced by the IKE daemon's own, and be gone with it. Where that would cut off
+ * more than the tunnel (0.0.0.0/0), there is none.
+ */
+static int blocking(char *buf, size_t size, const char *local, const char *to)
+{
+	struct invspi_prefix wide, remote;
+	char one[64], addr[INET6_ADDRSTRLEN];
+
+	snprintf(one, sizeof(one), "%.*s", (int)strcspn(local, ",[|"), local);
+	if (parse_prefix(one, &wide, NULL) || parse_prefix(to, &remote, NULL) || !wide.plen ||
+	    !remote.plen)
+		return -1;
+	wide.plen--;
+	wide.addr.b[wide.plen / 8] &= (uint8_t) ~(0x80 >> wide.plen % 8);
+	inet_ntop(wide.family, &wide.addr, addr, sizeof(addr));
+	snprintf(buf, size,
+		 "ip xfrm policy add src %s/%u dst %s dir out priority 4294967295 action block",
+		 addr, wide.plen, to);
+	return 0;
+}
+
 static void tell(struct doctor *d, const char *name, const char *local, const char *to,
 		 uint32_t ifindex)
 {
-	char remedy[512], dev[IF_NAMESIZE] = "?";
+	char remedy[512], policy[256], dev[IF_NAMESIZE] = "?";
 
 	if_indextoname(ifindex, dev);
-	snprintf(
-		remedy, sizeof(remedy),
-		"ip xfrm policy add src %.*s dst %s dir out priority 4294967295 action block; or in swanctl.conf: children { NAME { start_action = trap } }",
-		(int)strcspn(local, ","), local, to);
+	snprintf(remedy, sizeof(remedy),
+		 "in swanctl.conf: children { NAME { start_action = trap } }");
+	if (!blocking(policy, sizeof(policy), local, to))
+		snprintf(remedy + strlen(remedy), sizeof(remedy) - strlen(remedy), "; or: %s",
+			 policy);
 	found(d, SEVERITY_WARNING, name, remedy,
 	      "packets to %s would leave in clear by %s while it is down, unless a firewall stops them",
 	      to, dev);

@@ -94,6 +94,17 @@ static bool stops(const struct ike_child *c, const struct xfrm_userpolicy_info *
 	return !ret && stop;
 }
 
+/*
+ * One that blocks the child's very selectors: the kernel has one policy for these, so the
+ * IKE daemon's own takes its place when the child comes up, and leaves none behind.
+ */
+static bool will_go(const struct xfrm_userpolicy_info *pol, const struct invspi_prefix *local,
+		    const struct invspi_prefix *remote)
+{
+	return pol->action == XFRM_POLICY_BLOCK && pol->sel.prefixlen_s == local->plen &&
+	       pol->sel.prefixlen_d == remote->plen;
+}
+
 static int take_policy(void *arg, uint16_t type, const void *payload, size_t len)
 {
 	struct invspi_prefix local, remote;
@@ -113,8 +124,9 @@ static int take_policy(void *arg, uint16_t type, const void *payload, size_t len
 	remote = side(&pol.sel.daddr, pol.sel.prefixlen_d, pol.sel.family);
 	for (i = 0; i < g->nlocal; i++)
 		for (k = 0; k < g->nremote; k++)
-			g->covered[i][k] |=
-				covers(&local, &g->local[i]) && covers(&remote, &g->remote[k]);
+			g->covered[i][k] |= covers(&local, &g->local[i]) &&
+					    covers(&remote, &g->remote[k]) &&
+					    !will_go(&pol, &g->local[i], &g->remote[k]);
 	return 0;
 }
 
