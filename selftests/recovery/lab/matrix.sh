@@ -3,8 +3,8 @@
 # Rows of failures and configurations: what a trial is, how it is judged, and the
 # table at the end. Sourced after judge.sh and configs.sh.
 #
-# TRIALS: of each row. ROWS: names of rows, GROUP: number of a group of rows; the
-# others are left out.
+# TRIALS: of each row; TRIALS_STILL: of those that only watch, if they are to be others.
+# ROWS: names of rows, GROUP: number of a group of rows; the others are left out.
 # PAIR: the daemons of A and B, as libreswan-strongswan.
 # MATRIX_OUT: a file that gets a JSON line for each row (/share/matrix.jsonl if
 # there is a /share); lab/table makes one table of all.
@@ -247,6 +247,7 @@ still_trial()
 still_row()
 {
 	local name=$1 config=$2 fault=$3 regex=$4 what=$5 trial kept=0 hurt ike_requests=-
+	local TRIALS=${TRIALS_STILL:-$TRIALS}
 
 	windows=() sibling_loss=0
 	use_lab "$config" || return
