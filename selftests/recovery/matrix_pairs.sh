@@ -49,8 +49,9 @@ heal reboot static reboot G2 G2 "static, IPv4: gateway rebooted"
 heal reboot_v6 ipv6 reboot G2 G2 "static, IPv6: gateway rebooted"
 heal reboot_natt natt reboot G2 G2 "static, UDP encapsulation: gateway rebooted"
 heal reboot_any any reboot D D "%any: gateway rebooted"
-heal delete_lost impatient delete_lost G2 '.*' "DELETE lost until the daemon gave up"
 group=3
+heal delete_lost impatient delete_lost G2 '.*' "DELETE lost until the daemon gave up"
+group=4
 still closed_here static closed_here "$GONE" "$GONE" "child closed here in order"
 still terminated static terminated 'held: ' 'held: ' "all closed by hand"
 still hold static held 'held: ' 'held: ' "lost SA of a connection on hold"
