@@ -300,6 +300,9 @@ warning leak gw/net2" 1 leak
 	# charon has taken down what the traps had brought up
 	bring_up
 	wait_until 20 0.2 all_delivered 1000 || fail "the tunnel is not up: $undelivered"
+	# what B sends would bring it up again: B has a trap
+	streams_stop
+	STREAMS="net:A-B" streams_start
 	before=$(guarded A)
 	must ask A terminate child=net timeout=10000
 	wait_until 20 0.2 eval '[ "$(guarded A)" -gt "$before" ]' || fail "nothing leaves in clear: is that a test?"
@@ -320,6 +323,8 @@ warning leak gw/net2" 1 leak
 	stamp
 	pause 1
 	expect "packets that leave in clear now" 0 $(($(guarded A) - before))
+	streams_stop
+	streams_start
 	bring_up
 	wait_until 20 0.2 all_delivered 1000 || fail "the policies are in the tunnel's way: $undelivered"
 	expect_findings "with the policies and the tunnel" "" 0 leak
