@@ -373,7 +373,7 @@ clock()
 # The last one: nobody can take that back.
 signing()
 {
-	[ -e /dev/virtio-ports/org.xfrm_invspi.verdict ] ||
+	grep -sqx org.xfrm_invspi.verdict /sys/class/virtio-ports/*/name ||
 		{ skip "not on a machine that goes on living"; return; }
 	echo 1 >/sys/module/module/parameters/sig_enforce 2>/dev/null ||
 		{ skip "this kernel cannot be told to take signed modules only"; return; }
