@@ -1,11 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What the makefiles of the tools and of their tests share. V=1 shows the commands.
+#
+# SANITIZE=1: AddressSanitizer, with LeakSanitizer, and UndefinedBehaviorSanitizer
+# COVERAGE=1: what is run is counted, for gcov
 
 PKG_CONFIG ?= pkg-config
 CFLAGS     ?= -O2 -g
 
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wformat=2 -Wshadow
+
+INSTRUMENT :=
+ifeq ($(SANITIZE),1)
+# What they find ends the program. Fortified functions would hide reads and writes
+# from AddressSanitizer, which checks them itself.
+INSTRUMENT += -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer -U_FORTIFY_SOURCE
+endif
+ifeq ($(COVERAGE),1)
+INSTRUMENT += --coverage -O0 -U_FORTIFY_SOURCE
+endif
 
 ifeq ($(V),1)
 Q :=
