@@ -15,6 +15,7 @@
 #include "nl_sock.h"
 
 #define REPLY_TIMEOUT_S 5
+#define MAX_ERRNO 4095 /* the kernel's */
 
 int nl_sock_open(struct nl_sock **sp, struct invspi_err *err)
 {
@@ -127,6 +128,9 @@ static int handle_message(const struct nlmsghdr *nlh, struct exchange *x, struct
 			memcpy(&code, mnl_nlmsg_get_payload(nlh), sizeof(code));
 		if (code >= 0)
 			return 0;
+		/* There are no errors beyond that, and one of them has no positive. */
+		if (code < -MAX_ERRNO)
+			code = -EBADMSG;
 		return nl_extack_text(nlh, x->request, x->name, -code, err);
 	default:
 		if (!x->rc && x->cb)
