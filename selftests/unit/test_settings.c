@@ -244,6 +244,31 @@ static void test_spoiled(void)
 	}
 }
 
+/* As many holds as there may be, and one more: no room is left for that on everything. */
+static void test_too_many(void)
+{
+	const char *dir = new_dir();
+	struct settings *s;
+	char *data = NULL;
+	size_t len;
+	FILE *f = open_memstream(&data, &len);
+	int i;
+
+	fputs("{\"version\":1,\"boot_id\":\"x\",\"modes\":[],\"holds\":[", f);
+	for (i = 0; i <= 10000; i++)
+		fprintf(f,
+			"%s{\"conn\":\"c%d\",\"reason\":\"\",\"since\":1,\"until\":0,\"until_boot\":0}",
+			i ? "," : "", i);
+	fputs("]}", f);
+	fclose(f);
+	put_file(dir, data, 0600);
+	free(data);
+	s = open_dir(dir);
+	ktap_has("too many holds", "cannot be used", settings_error(s) ? settings_error(s) : "");
+	ktap_ok(settings_held(s, "gw"), "too many holds: everything is on hold");
+	settings_close(s);
+}
+
 static void test_unusable(void)
 {
 	char path[256], other[256];
@@ -336,6 +361,7 @@ int main(void)
 	test_reboot();
 	test_modes();
 	test_spoiled();
+	test_too_many();
 	test_unusable();
 	test_kill();
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", top);

@@ -73,7 +73,8 @@ static int put(struct entries *all, const struct entry *from)
 	size_t at = find(all, from->conn);
 
 	if (at == all->n) {
-		if (all->n >= ENTRIES_MAX)
+		/* There is always room for a hold on everything. */
+		if (all->n >= ENTRIES_MAX && strcmp(from->conn, ALL_CONNS))
 			return -ENOSPC;
 		p = reallocarray(all->e, all->n + 1, sizeof(*p));
 		if (!p)
