@@ -143,6 +143,32 @@ __attribute__((unused)) static void ktap_end(const char *name, enum sa_end want,
 		 got == END__COUNT ? "(no row)" : end_name(got));
 }
 
+/* A statement on the file, which nobody has open; its first number, or -1. */
+__attribute__((unused)) static int64_t query(const char *dir, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+	sqlite3 *db = NULL;
+	char path[256];
+	int64_t v = -1;
+
+	snprintf(path, sizeof(path), "%s/history.db", dir);
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+	    sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW)
+		v = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return v;
+}
+
+__attribute__((unused)) static bool exists(const char *dir, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return !access(path, F_OK);
+}
+
 __attribute__((unused)) static int history_main(const history_test test[])
 {
 	char cmd[96];

@@ -177,6 +177,20 @@ static void test_unreadable(void)
 	ktap_has("foreign", "is not a history of invspid", r.err);
 }
 
+/* Times that cannot be: of an action that somebody else has written. */
+static void test_absurd(void)
+{
+	const char *dir = new_dir();
+	struct result r;
+
+	fill(dir);
+	sql(dir, "UPDATE action SET done = -9223372036854775807, acted = 9223372036854775807,"
+		 " first_new = 5, wall = 9223372036854775807");
+	r = RUN(dir, "-s", "history", "limit", "0");
+	ktap_int("absurd times", 0, r.status);
+	ktap_has("are none", "acted - first_new -", r.out);
+}
+
 static void test_owner(void)
 {
 	const char *dir = new_dir();
@@ -271,7 +285,8 @@ static void test_copies(void)
 int main(void)
 {
 	static const history_test tests[] = { test_show,  test_usage,  test_unreadable,
-					      test_owner, test_copies, NULL };
+					      test_owner, test_copies, test_absurd,
+					      NULL };
 
 	return history_main(tests);
 }

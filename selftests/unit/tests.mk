@@ -47,6 +47,8 @@ OBJS_test_history_file := $(HISTORY)
 LIBS_test_history_file := sqlite3
 OBJS_test_history_doubt := $(HISTORY)
 LIBS_test_history_doubt := sqlite3
+OBJS_test_history_absurd := $(HISTORY)
+LIBS_test_history_absurd := sqlite3
 OBJS_test_history_kill := $(HISTORY)
 LIBS_test_history_kill := sqlite3
 

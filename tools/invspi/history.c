@@ -244,11 +244,16 @@ static json_t *column(sqlite3_stmt *stmt, int at)
 	return text(s ? s : "");
 }
 
+/* Numbers of which no time can be made are none. */
 static json_t *moment(sqlite3_stmt *stmt, int at)
 {
 	int64_t t = sqlite3_column_int64(stmt, at), wall = sqlite3_column_int64(stmt, A_WALL);
+	int64_t ago;
 
-	return time_or_null(t ? wall - (sqlite3_column_int64(stmt, A_DONE) - t) : 0);
+	if (!t || __builtin_sub_overflow(sqlite3_column_int64(stmt, A_DONE), t, &ago) ||
+	    __builtin_sub_overflow(wall, ago, &t))
+		return json_null();
+	return time_or_null(t);
 }
 
 static json_t *action_record(sqlite3_stmt *stmt)

@@ -133,6 +133,33 @@ static bool has_tables(sqlite3 *db)
 	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
+/* As far as any history of ours gets: all that is computed with such numbers fits. */
+#define NUMBER_MAX (INT64_C(1) << 53)
+
+/* Whether all numbers that something is computed with are within bounds; NULL is 0. */
+static bool is_sane(sqlite3 *db)
+{
+	static const char sql[] =
+		"SELECT EXISTS (SELECT 1 FROM sa WHERE id NOT BETWEEN 1 AND ?1"
+		"  OR ord NOT BETWEEN 0 AND ?2 + ?1 OR installed NOT BETWEEN -?1 AND ?1"
+		"  OR last_alive NOT BETWEEN -?1 AND ?1 OR ended NOT BETWEEN -?1 AND ?1"
+		"  OR ended_wall NOT BETWEEN -?1 AND ?1 OR installed_wall NOT BETWEEN -?1 AND ?1)"
+		" OR EXISTS (SELECT 1 FROM meta WHERE base NOT BETWEEN 0 AND ?1"
+		"  OR last NOT BETWEEN 0 AND ?1 OR last_alive NOT BETWEEN -?1 AND ?1"
+		"  OR last_wall NOT BETWEEN -?1 AND ?1)";
+	sqlite3_stmt *stmt;
+	bool sane = false;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+		return false;
+	sqlite3_bind_int64(stmt, 1, NUMBER_MAX);
+	sqlite3_bind_int64(stmt, 2, HIST_ORD_ALIVE);
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		sane = !sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	return sane;
+}
+
 /* The whole set up of a file that is new, or ours and whole. -EUCLEAN: neither. */
 static int set_up(sqlite3 *db, const char **why)
 {
@@ -169,7 +196,7 @@ static int set_up(sqlite3 *db, const char **why)
 		*why = "of another version of this program";
 		return -EUCLEAN;
 	}
-	if (!has_tables(db) || db_ask(db, "SELECT count(*) FROM meta") != 1)
+	if (!has_tables(db) || db_ask(db, "SELECT count(*) FROM meta") != 1 || !is_sane(db))
 		return -EUCLEAN;
 	return 0;
 }
