@@ -128,10 +128,10 @@ static void nobody_wants_it(void)
 	begin(GRADE_LOST_WITH_DAEMON);
 	does.late = 1;
 	run(0);
-	closed = true;
+	closed = ALL_CHILDREN;
 	run(20);
 	ktap_int("closed meanwhile: left alone", 1, was.initiated);
-	closed = false;
+	closed = 0;
 	run(20);
 	ktap_int("and forgotten", 1, was.initiated);
 }

@@ -65,9 +65,12 @@ LIBS_test_settings := jansson libconfuse libuv
 OBJS_test_history_show := $(HISTORY)
 LIBS_test_history_show := sqlite3
 
-OBJS_test_recover := $(DECIDE) $(addprefix invspid/,attempt.o initiate.o listing_kept.o recover.o \
+RECOVER := $(DECIDE) $(addprefix invspid/,attempt.o initiate.o listing_kept.o recover.o \
 	resume.o tally.o) $(LISTING)
+OBJS_test_recover := $(RECOVER)
 LIBS_test_recover := libuv
+OBJS_test_recover_closed := $(RECOVER)
+LIBS_test_recover_closed := libuv
 OBJS_test_kept := invspid/listing_kept.o $(LISTING)
 LIBS_test_kept := libuv
 OBJS_test_twin := invspid/twin.o $(LISTING)

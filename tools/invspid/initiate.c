@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "copy.h"
 #include "log.h"
 #include "recover_int.h"
 
@@ -68,12 +69,68 @@ static void add_new_names(struct recovery *r, const struct ike_listing *l)
 			recovery_add_name(r, conn->child[i]);
 }
 
+struct wanted {
+	const char *child;
+	bool found;
+};
+
+static void find_wanted(void *arg, const struct hist_sa *sa)
+{
+	struct wanted *w = arg;
+
+	w->found |= !strcmp(sa->child, w->child);
+}
+
+/*
+ * Should it still be up? The peer or the operator may have closed it since we began. What
+ * an interruption took down was up until then.
+ */
+static bool is_wanted(const struct recovery *r, const char *child)
+{
+	const char *peer = r->copy ? copy_get(r->copy)->remote_id : NULL;
+	struct wanted w = { .child = child, .found = interrupts(r->action) };
+	struct hist_sa h;
+
+	hist_should_be_up(r->d->hist, r->conn, peer, find_wanted, &w);
+	return w.found ||
+	       (r->grade == GRADE_NO_HISTORY && hist_child(r->d->hist, r->conn, child, peer, &h));
+}
+
+/* The child to verify is one of those to initiate. */
+static void choose_child(struct recovery *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nnames && strcmp(r->names[i], r->child); i++)
+		;
+	if (i == r->nnames && r->nnames)
+		snprintf(r->child, sizeof(r->child), "%s", r->names[0]);
+}
+
+static void drop_closed(struct recovery *r)
+{
+	char **name = r->names + r->cur;
+
+	while (r->cur < r->nnames && !is_wanted(r, *name)) {
+		log_notice("CHILD_SA %s of %s was closed meanwhile: left alone", *name, r->conn);
+		free(*name);
+		r->nnames--;
+		memmove(name, name + 1, (r->nnames - r->cur) * sizeof(*name));
+	}
+	choose_child(r);
+}
+
 static void give_up_initiation(struct recovery *r)
 {
+	const char *why = "it was refused";
+
+	if (!r->nnames)
+		why = "what should be up was closed meanwhile";
+	else if (r->timed_out)
+		why = "the peer does not answer";
 	dynamic_unload(r);
 	r->v.refused = true;
-	recovery_finish(r, OUTCOME_FAILED,
-			r->timed_out ? "the peer does not answer" : "it was refused");
+	recovery_finish(r, OUTCOME_FAILED, why);
 }
 
 /* An IKE_SA with the peer, however it came to be. */
@@ -230,6 +287,7 @@ static void note_refusal(struct recovery *r)
 
 void recovery_initiate_next(struct recovery *r)
 {
+	drop_closed(r);
 	if (r->cur >= r->nnames) {
 		recovery_slot_free(r);
 		note_refusal(r);
@@ -315,7 +373,6 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 {
 	struct recovery *r = arg;
 	const char *why = NULL;
-	size_t i;
 
 	if (recovery_answered_by_none(r, err))
 		return;
@@ -337,10 +394,7 @@ static void on_look_again(void *arg, int err, struct ike_listing *l)
 		stand_down(r, why);
 		return;
 	}
-	for (i = 0; i < r->nnames && strcmp(r->names[i], r->child); i++)
-		;
-	if (i == r->nnames)
-		snprintf(r->child, sizeof(r->child), "%s", r->names[0]);
+	choose_child(r);
 	r->v.started = now_ms();
 	attempt_begin(r->d, r->peer, r->child, r->grade);
 	owe(r);
