@@ -13,6 +13,7 @@
 #include "recover_int.h"
 
 #define DEADLINE_MS 10000
+#define UNCERTAIN_PEER_MS 60000
 
 /*
  * The daemon: one IKE_SA at most, with the first child once it is established, and the
@@ -468,7 +469,7 @@ static void set_up(void)
 	conf.limits.give_up_ms = 3600000;
 	conf.limits.backoff_min_ms = 10;
 	conf.limits.backoff_max_ms = 20;
-	conf.limits.uncertain_peer_ms = 60000;
+	conf.limits.uncertain_peer_ms = UNCERTAIN_PEER_MS;
 	conf.limits.uncertain_in_flight = 2;
 	conn.name = text("gw");
 	conn.child = conn_children;

@@ -191,6 +191,36 @@ static void one_refused(void)
 	ktap_ok(was.initiated > 2, "one child of two is refused: it is tried again:%s", was.names);
 }
 
+/* The IKE daemon dies under an initiation, and comes back. */
+static void broken_off(enum grade grade)
+{
+	begin(grade);
+	uv_run(d.loop, UV_RUN_ONCE);
+	deliver();
+	was.initiated = 0;
+	memset(&sa, 0, sizeof(sa));
+	listing_clear(&d);
+	recover_daemon_lost(&d, false);
+	while (nanswers)
+		deliver();
+	recover_resume(&d);
+}
+
+static void daemon_died(void)
+{
+	broken_off(GRADE_LOST_WITH_DAEMON);
+	ktap_ok(d.recoveries, "certain: taken up again when the IKE daemon is back");
+	run(0);
+	broken_off(GRADE_OURS_GONE);
+	ktap_ok(!d.recoveries, "uncertain: not as soon as that");
+	run(10);
+	ktap_int("nor within a minute", 0, was.initiated);
+	conf.limits.uncertain_peer_ms = 0;
+	run(10);
+	conf.limits.uncertain_peer_ms = UNCERTAIN_PEER_MS;
+	ktap_str("but after that", " net net net2", was.names);
+}
+
 static void peer_came(void)
 {
 	begin(GRADE_LOST_WITH_DAEMON);
@@ -225,6 +255,7 @@ int main(void)
 	not_allowed();
 	one_refused();
 	peer_came();
+	daemon_died();
 	recover_stop_all(&d);
 	return ktap_done();
 }

@@ -482,7 +482,8 @@ void recover_start(struct invspid *d, const struct tracked *t)
 		return;
 	}
 	r->old_id = 0;
-	a = r->has_ike ? NULL : recovery_note_cause(r, r->grade);
+	/* What is uncertain waits for its turn again: for another packet, or recover_owed(). */
+	a = r->has_ike || is_uncertain(r->grade) ? NULL : recovery_note_cause(r, r->grade);
 	if (a) {
 		a->unlisted_since = r->verdict;
 		a->copied = r->action == ACTION_COPY;
