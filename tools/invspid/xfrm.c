@@ -20,6 +20,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "nl_msg.h"
 #include "xfrm_mirror.h"
 #include "xfrm_parse.h"
 #include "xfrm_query.h"
@@ -156,8 +157,7 @@ static int read_events(struct xfrm *x, int max)
 		if (n < 0)
 			return (int)n;
 		left = (int)n;
-		for (nlh = (void *)x->buf; mnl_nlmsg_ok(nlh, left);
-		     nlh = mnl_nlmsg_next(nlh, &left))
+		for (nlh = (void *)x->buf; nl_msg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
 			on_message(x, nlh);
 		explicit_bzero(x->buf, (size_t)n);
 	}

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "log.h"
+#include "nl_msg.h"
 #include "xfrm_listen.h"
 #include "xfrm_query.h"
 
@@ -37,7 +38,7 @@ static void read_one(struct xfrm_listen *l, int left)
 	const struct nlmsghdr *nlh;
 	struct xfrm_said said;
 
-	for (nlh = (void *)l->buf; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+	for (nlh = (void *)l->buf; nl_msg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
 		if (xfrm_describe(nlh->nlmsg_type, mnl_nlmsg_get_payload(nlh),
 				  mnl_nlmsg_get_payload_len(nlh), &said))
 			l->cb(l->arg, &said);

@@ -10,6 +10,7 @@
 #include <linux/rtnetlink.h>
 
 #include "clock.h"
+#include "nl_msg.h"
 #include "xfrm_parse.h"
 #include "xfrm_query.h"
 
@@ -121,7 +122,7 @@ static int take_all(struct xfrm_query *q, struct answer *a, size_t size)
 	const struct nlmsghdr *nlh = (const void *)q->buf;
 	int left = (int)size, ret = 0;
 
-	for (; !ret && !a->done && mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+	for (; !ret && !a->done && nl_msg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
 		ret = take_message(a, nlh);
 	explicit_bzero(q->buf, size);
 	return ret;

@@ -11,6 +11,7 @@
 #include <linux/genetlink.h>
 
 #include "nl.h"
+#include "nl_msg.h"
 #include "nl_sock.h"
 
 #define RCVBUF_DEFAULT (1 << 20)
@@ -159,7 +160,7 @@ int invspi_events_recv(struct invspi_events *ev, invspi_event_cb cb, void *arg,
 		if (n < 0)
 			return invspi_err_set(err, (int)-n, "events: %s", strerror((int)-n));
 		len = (int)n;
-		for (nlh = (void *)ev->sock->buf; mnl_nlmsg_ok(nlh, len);
+		for (nlh = (void *)ev->sock->buf; nl_msg_ok(nlh, len);
 		     nlh = mnl_nlmsg_next(nlh, &len)) {
 			rc = handle_event(ev, nlh, cb, arg, err);
 			if (rc < 0)

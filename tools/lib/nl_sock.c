@@ -12,6 +12,7 @@
 #include <linux/netlink.h>
 #include <linux/xfrm_invspi.h>
 
+#include "nl_msg.h"
 #include "nl_sock.h"
 
 #define REPLY_TIMEOUT_S 5
@@ -155,8 +156,7 @@ static int receive_all(struct nl_sock *s, struct exchange *x, struct invspi_err 
 			return invspi_err_set(err, (int)-n, "%s: netlink: %s", x->name,
 					      strerror((int)-n));
 		len = (int)n;
-		for (nlh = (void *)s->buf; mnl_nlmsg_ok(nlh, len);
-		     nlh = mnl_nlmsg_next(nlh, &len)) {
+		for (nlh = (void *)s->buf; nl_msg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
 			/* Late answer to a request that timed out. */
 			if (nlh->nlmsg_seq != x->request->nlmsg_seq)
 				continue;
