@@ -11,5 +11,6 @@ LIBS_test_metrics_page := libuv
 
 OBJS_test_top := $(addprefix invspi/,top_data.o top_rows.o top_draw.o control.o)
 
-OBJS_test_doctor := $(patsubst %,invspi/doctor_%.o,kernel probe helper ike sas leak vici) invspi/doctor.o invspi/control.o \
+OBJS_test_doctor := $(patsubst %,invspi/doctor_%.o,kernel probe helper ike sas leak vici) \
+	$(patsubst %,invspi/%.o,control doctor render) \
 	$(patsubst %,invspid/%.o,gap vici_msg xfrm_parse xfrm_query)

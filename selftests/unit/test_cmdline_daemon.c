@@ -119,6 +119,13 @@ static const struct row rows[] = {
 	  "mode recover\nike:\n    state ready\n    sas 2\ndry_run no\nerror -\n",
 	  "" },
 	{ { "-j", "status" }, "{\"command\":\"status\"}\n", STATUS_ANSWER, 0, STATUS_ANSWER, "" },
+	/* Control characters of Unicode, too, and those that turn the writing round. */
+	{ { "-j", "hold" },
+	  "{\"command\":\"hold-show\"}\n",
+	  "{\"ok\":true,\"holds\":[{\"reason\":\"\xc2\x9b[2J\xe2\x80\xae\"}]}\n",
+	  0,
+	  "{\"ok\":true,\"holds\":[{\"reason\":\"\\u009B[2J\\u202E\"}]}\n",
+	  "" },
 	{ { "status" },
 	  "{\"command\":\"status\"}\n",
 	  STATUS("ready", "", "recover", ""),

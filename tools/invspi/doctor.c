@@ -12,6 +12,7 @@
 #include "control.h"
 #include "doctor.h"
 #include "parse.h"
+#include "render.h"
 
 #define CHECKS_MAX 32
 #define NAMED 4 /* things that a line of text names */
@@ -176,15 +177,15 @@ static int tell(struct doctor *d)
 	if (fmt_is_json(f)) {
 		j = json_pack("{s:i, s:i, s:i, s:O}", "errors", errors, "warnings", warnings,
 			      "notes", notes, "findings", d->findings);
-		json_dumpf(j, f->out, f->mode == FMT_JSON_PRETTY ? JSON_INDENT(4) : JSON_COMPACT);
+		render_json(f, j);
 		json_decref(j);
 	} else {
 		json_array_foreach(d->findings, i, finding)
 			print_finding(f, finding);
 		fmt_text(f, "%u error%s, %u warning%s, %u note%s", errors, errors == 1 ? "" : "s",
 			 warnings, warnings == 1 ? "" : "s", notes, notes == 1 ? "" : "s");
+		fmt_line(f);
 	}
-	fmt_line(f);
 	return errors ? EXIT_ERRORS : warnings ? EXIT_FAILED : EXIT_FINE;
 }
 

@@ -164,6 +164,15 @@ static void put_value(struct fmt *f, json_t *v, int indent)
 	}
 }
 
+void render_json(struct fmt *f, const json_t *j)
+{
+	/* A terminal may take more than the first 32 characters for commands. */
+	json_dumpf(j, f->out,
+		   JSON_ENSURE_ASCII |
+			   (f->mode == FMT_JSON_PRETTY ? JSON_INDENT(4) : JSON_COMPACT));
+	fmt_line(f);
+}
+
 void render(struct invspi *inv, json_t *answer, json_t *what, const char *none)
 {
 	struct fmt *f = &inv->out;
@@ -174,9 +183,7 @@ void render(struct invspi *inv, json_t *answer, json_t *what, const char *none)
 	size_t i;
 
 	if (fmt_is_json(f)) {
-		json_dumpf(answer, f->out,
-			   f->mode == FMT_JSON_PRETTY ? JSON_INDENT(4) : JSON_COMPACT);
-		fmt_line(f);
+		render_json(f, answer);
 	} else if (json_is_object(what)) {
 		for (it = json_object_iter(what); it; it = json_object_iter_next(what, it)) {
 			key = json_object_iter_key(it);

@@ -14,4 +14,7 @@
  */
 void render(struct invspi *inv, json_t *answer, json_t *what, const char *none);
 
+/* Writes it on one line, or on many where that was asked for; all of it is ASCII. */
+void render_json(struct fmt *f, const json_t *j);
+
 #endif /* INVSPI_RENDER_H */
