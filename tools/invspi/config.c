@@ -22,7 +22,7 @@ static void swap(char to[KEY_LEN], const char *from, char old, char new)
 {
 	size_t i;
 
-	for (i = 0; from[i] && i < KEY_LEN - 1; i++)
+	for (i = 0; i < KEY_LEN - 1 && from[i]; i++)
 		to[i] = from[i] == old ? new : from[i];
 	to[i] = '\0';
 }
@@ -71,7 +71,7 @@ static const struct invspi_config_key *find_key(const char *word, struct invspi_
 	char dashed[KEY_LEN];
 	int i;
 
-	for (i = 0; invspi_config_keys[i].name && i < KEYS_MAX; i++)
+	for (i = 0; i < KEYS_MAX && invspi_config_keys[i].name; i++)
 		words[i] = invspi_config_keys[i].name;
 	words[i] = NULL;
 	swap(dashed, word, '_', '-');

@@ -81,7 +81,7 @@ int run_command(struct invspi *inv, struct args *args, const struct command *com
 		return EXIT_USAGE;
 	}
 
-	for (n = 0; commands[n].name && n < COMMANDS_MAX; n++)
+	for (n = 0; n < COMMANDS_MAX && commands[n].name; n++)
 		words[n] = commands[n].name;
 	words[n] = "help";
 	words[n + 1] = NULL;

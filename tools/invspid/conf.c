@@ -389,7 +389,7 @@ static int parse_text(struct conf *c, const char *buf)
 	}
 	conn_opts[i++] = copy;
 	conn_opts[i] = end;
-	for (i = 0; conf_keys[i].name && i < KEYS_MAX; i++) {
+	for (i = 0; i < KEYS_MAX && conf_keys[i].name; i++) {
 		opts[i] = key;
 		opts[i].name = conf_keys[i].name;
 	}

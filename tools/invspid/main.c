@@ -215,11 +215,55 @@ static struct conf *load_conf(const char *path)
 	return conf;
 }
 
+/* Return: exit status. */
+static int run(struct invspid *d, const struct options *o)
+{
+	int ret, lock, ready = -1;
+
+	lock = lock_namespace();
+	if (lock < 0)
+		return 1;
+	if (!o->foreground)
+		ready = background();
+	d->loop = uv_default_loop();
+	log_notice("invspid " INVSPI_VERSION " begins, mode %s%s", mode_name(d->conf->mode),
+		   d->dry_run ? ", dry run" : "");
+	ret = invspid_open(d);
+	if (!ret && ready >= 0)
+		detach(ready);
+	if (!ret)
+		ret = invspid_run(d);
+	invspid_close(d);
+	close(lock);
+	return ret ? 1 : 0;
+}
+
+/* The configuration could be read. Return: exit status. */
+static int act(struct invspid *d, const struct options *o)
+{
+	if (o->check_config) {
+		printf("%s: fine\n", d->conf_path ? d->conf_path : "no file, only defaults");
+		return 0;
+	}
+	d->version = INVSPI_VERSION;
+	d->vici = o->vici;
+	d->rundir = o->rundir;
+	d->control_path = o->control;
+	d->state_dir = o->state;
+	d->dry_run = o->dry_run;
+	log_open("invspid", o->foreground || o->check);
+	log_level(o->verbose ? LOG_DEBUG : d->conf->log_level);
+	if (!o->check)
+		return run(d, o);
+	d->loop = uv_default_loop();
+	return invspid_check(d);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { 0 };
 	struct invspid *d;
-	int ret, lock = -1, ready = -1;
+	int ret;
 
 	ret = parse_options(argc, argv, &o);
 	if (ret >= 0)
@@ -232,40 +276,8 @@ int main(int argc, char **argv)
 	d->conf_given = o.conf;
 	d->conf_path = conf_file(o.conf);
 	d->conf = load_conf(d->conf_path);
-	if (!d->conf)
-		return 2;
-	if (o.check_config) {
-		printf("%s: fine\n", d->conf_path ? d->conf_path : "no file, only defaults");
-		return 0;
-	}
-	d->version = INVSPI_VERSION;
-	d->vici = o.vici;
-	d->rundir = o.rundir;
-	d->control_path = o.control;
-	d->state_dir = o.state;
-	d->dry_run = o.dry_run;
-	log_open("invspid", o.foreground || o.check);
-	log_level(o.verbose ? LOG_DEBUG : d->conf->log_level);
-	if (o.check) {
-		d->loop = uv_default_loop();
-		return invspid_check(d);
-	}
-	lock = lock_namespace();
-	if (lock < 0)
-		return 1;
-	if (!o.foreground)
-		ready = background();
-	d->loop = uv_default_loop();
-	log_notice("invspid " INVSPI_VERSION " begins, mode %s%s", mode_name(d->conf->mode),
-		   d->dry_run ? ", dry run" : "");
-	ret = invspid_open(d);
-	if (!ret && ready >= 0)
-		detach(ready);
-	if (!ret)
-		ret = invspid_run(d);
-	invspid_close(d);
+	ret = d->conf ? act(d, &o) : 2;
 	conf_free(d->conf);
 	free(d);
-	close(lock);
-	return ret ? 1 : 0;
+	return ret;
 }

@@ -9,7 +9,7 @@
 
 int invspi_err_set(struct invspi_err *err, int code, const char *format, ...)
 {
-	char raw[sizeof(err->text)];
+	char raw[INVSPI_ERR_LEN];
 	va_list ap;
 
 	code = abs(code);

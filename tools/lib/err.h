@@ -10,8 +10,10 @@
 #ifndef INVSPI_LIB_ERR_H
 #define INVSPI_LIB_ERR_H
 
+#define INVSPI_ERR_LEN 512
+
 struct invspi_err {
-	char text[512];
+	char text[INVSPI_ERR_LEN];
 };
 
 /**
