@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* libFuzzer target: the module's flow table beside a simple model of it. */
+#include "fuzz.h"
 #include "model.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

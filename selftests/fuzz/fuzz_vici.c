@@ -5,28 +5,18 @@
  * connection. corpus/vici has messages of real daemons, 5.9.8 and 6.0.1.
  */
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "ike_vici_cause.h"
 #include "ike_vici_parse.h"
 #include "vici.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Kept over all inputs, as the daemon's log goes on. */
 static struct causes causes;
 static int64_t now;
 static size_t used;
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void must_be_zero(const void *p, size_t len)
 {

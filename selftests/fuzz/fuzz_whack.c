@@ -5,22 +5,12 @@
  * has answers of real plutos, 4.10 and 5.2.
  */
 #include <errno.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "fuzz.h"
 #include "ike_whack_build.h"
 #include "listing.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static size_t used;
-
-static void must(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 /* A text must be readable to its end. */
 static void use(const char *s)
