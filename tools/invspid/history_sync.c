@@ -208,9 +208,11 @@ static void mark(struct history *h, const struct ike_listing *l)
 			mark_one(h, &l->sa[i], c->name, c->state, c->spi_in, c->proto);
 		}
 	}
-	for (t = l->trace; t < l->trace + l->ntrace; t++)
+	for (i = 0; i < l->ntrace; i++) {
+		t = &l->trace[i];
 		mark_one(h, &l->sa[t->sa], t->name, (enum child_state)t->state, t->spi_in,
 			 t->proto);
+	}
 }
 
 /* Since when the listings have to have had it; LONG_AGO if they prove no absence. */

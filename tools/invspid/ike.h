@@ -142,6 +142,12 @@ struct ike_listing {
 	unsigned int ref;
 };
 
+/* Where its IKE_SAs end: C knows no sum of NULL and 0. */
+static inline struct ike_sa *ike_sa_end(const struct ike_listing *l)
+{
+	return l->nsa ? l->sa + l->nsa : l->sa;
+}
+
 #define IKE_SETTING_MAX 1000 /* bytes of a value that the operator gave */
 
 /* A key of a connection, or of one of its children: @child is not NULL then. */

@@ -58,7 +58,7 @@ unsigned int whack_count_up(const struct ike_whack *ike, const char *conn)
 	unsigned int n = 0;
 	size_t k;
 
-	for (sa = ike->last->sa; sa < ike->last->sa + ike->last->nsa; sa++)
+	for (sa = ike->last->sa; sa < ike_sa_end(ike->last); sa++)
 		for (k = 0; k < sa->nchild; k++)
 			n += sa->child[k].state == CHILD_INSTALLED && !strcmp(sa->conn, conn);
 	return n;

@@ -32,13 +32,13 @@ static bool collect(const struct ike_listing *l, struct entries *all)
 	const struct ike_sa *sa;
 	size_t k, n = 0;
 
-	for (sa = l->sa; sa < l->sa + l->nsa; sa++)
+	for (sa = l->sa; sa < ike_sa_end(l); sa++)
 		n += sa->nchild;
 	all->n = 0;
 	all->e = calloc(n ? n : 1, sizeof(*all->e));
 	if (!all->e)
 		return false;
-	for (sa = l->sa; sa < l->sa + l->nsa; sa++)
+	for (sa = l->sa; sa < ike_sa_end(l); sa++)
 		for (k = 0; k < sa->nchild; k++)
 			all->e[all->n++] = (struct entry){ .id = sa->child[k].uniqueid,
 							   .sa = sa,
@@ -173,13 +173,13 @@ static void diff_ikes(struct ike_whack *ike, const struct ike_listing *old,
 
 	if (!ike->b.ev.ike_updown)
 		return;
-	for (sa = l->sa; sa < l->sa + l->nsa && !ike->freed; sa++) {
+	for (sa = l->sa; sa < ike_sa_end(l) && !ike->freed; sa++) {
 		was = listing_id(old, sa->uniqueid);
 		if (is_own(sa) && !(was && sa_counts(was)) && !has_successor(old, sa))
 			ike->b.ev.ike_updown(ike->b.arg, sa->conn, sa->remote_id, sa->uniqueid,
 					     true);
 	}
-	for (sa = old->sa; sa < old->sa + old->nsa && !ike->freed; sa++)
+	for (sa = old->sa; sa < ike_sa_end(old) && !ike->freed; sa++)
 		if (is_own(sa) && !listing_id(l, sa->uniqueid) && !has_successor(l, sa))
 			ike->b.ev.ike_updown(ike->b.arg, sa->conn, sa->remote_id, sa->uniqueid,
 					     false);

@@ -40,7 +40,7 @@ static int seen(const struct whack_op *op, const struct ike_listing *l)
 	int what = -1;
 	size_t k;
 
-	for (sa = l->sa; sa < l->sa + l->nsa; sa++) {
+	for (sa = l->sa; sa < ike_sa_end(l); sa++) {
 		if (is_awaited(op, sa))
 			what = 0;
 		if (!is_with(op, sa))

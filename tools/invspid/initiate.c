@@ -144,7 +144,7 @@ static const struct ike_sa *half_made(const struct recovery *r, const struct ike
 {
 	const struct ike_sa *sa;
 
-	for (sa = l->sa; sa < l->sa + l->nsa; sa++)
+	for (sa = l->sa; sa < ike_sa_end(l); sa++)
 		if (sa->state == IKE_CONNECTING && sa->initiator && !strcmp(sa->conn, r->conn) &&
 		    (!r->copy || ike_addr_is(&sa->remote, r->flow.family, r->flow.src.b)))
 			return sa;

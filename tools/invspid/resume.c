@@ -77,7 +77,7 @@ static bool is_exchanging(const struct ike_listing *l, const char *conn)
 {
 	const struct ike_sa *sa;
 
-	for (sa = l->sa; sa < l->sa + l->nsa; sa++)
+	for (sa = l->sa; sa < ike_sa_end(l); sa++)
 		if (!strcmp(sa->conn, conn) &&
 		    (sa->task_child || (sa->state == IKE_CONNECTING && sa->initiator)))
 			return true;

@@ -57,7 +57,7 @@ static const struct ike_sa *begun_by_peer(const struct ike_listing *l, const str
 {
 	const struct ike_sa *sa;
 
-	for (sa = l->sa; sa < l->sa + l->nsa; sa++)
+	for (sa = l->sa; sa < ike_sa_end(l); sa++)
 		if (!sa->initiator && sa_counts(sa) && !strcmp(sa->conn, ours->conn) &&
 		    !strcmp(sa->local_id, ours->local_id) &&
 		    !strcmp(sa->remote_id, ours->remote_id))
@@ -69,7 +69,7 @@ static bool find_pair(const struct ike_listing *l, const char *name, const struc
 {
 	const struct ike_sa *sa;
 
-	for (sa = l->sa; sa < l->sa + l->nsa; sa++) {
+	for (sa = l->sa; sa < ike_sa_end(l); sa++) {
 		if (!sa->initiator || !sa_counts(sa) || strcmp(sa->name, name))
 			continue;
 		pair[0] = sa;
