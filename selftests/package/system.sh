@@ -390,7 +390,8 @@ purges()
 	expect "names anywhere" "" "$(find / -xdev \( -path /proc -o -path /sys -o -path /share \
 		-o -path /selftests -o -path /srv -o -path '/tmp/xfrm_invspi-*' \) -prune \
 		-o -name '*invspi*' -print | grep -v '^/etc/xfrm_invspi-kernel$')"
-	expect "in /run" "" "$(find /run -name '*invspi*' ! -path '/run/vm*')"
+	# udev knows the ports of the virtual machine by their names
+	expect "in /run" "" "$(find /run -name '*invspi*' ! -path '/run/vm*' ! -name 'virtio-ports*')"
 	expect "failed units" "" "$(systemctl --failed --no-legend --plain)"
 	expect_ok "the tunnel does not mind" ping_arrives
 }
