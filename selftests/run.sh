@@ -79,6 +79,17 @@ kernel_complaints()
 	grep -qE -f vm/splats <<<"$text" && printf '%s\n' "$text" | head -n 200
 }
 
+# sanitizer_reports - prints what the sanitizers found since the last time, if the tools
+# are built with them
+sanitizer_reports()
+{
+	local r
+
+	for r in "${SANITIZER_REPORTS:-/nonexistent}"/*; do
+		[ -f "$r" ] && head -n 100 "$r" && rm "$r"
+	done
+}
+
 # lines REGEX - how many result lines of the log match
 lines()
 {
@@ -112,6 +123,9 @@ run_one()
 	fi
 	if kernel_complaints "$mark" | sed 's/^/# /' | grep .; then
 		why="${why:+$why; }the kernel complained"
+	fi
+	if sanitizer_reports | sed 's/^/# /' | grep .; then
+		why="${why:+$why; }a sanitizer complained"
 	fi
 	[ -z "$why" ] || { f=$((f + 1)); echo "# FAILED: $why"; }
 	took=$((SECONDS - start))

@@ -115,6 +115,19 @@ splat()
 	ends "1 passed, 0 failed" 0
 }
 
+# A report that a program of ours has left, once.
+sanitizer()
+{
+	mkdir "$tmp/reports"
+	export SANITIZER_REPORTS=$tmp/reports
+	run "printf '1..1\nok 1 a\n'; echo 'ERROR: AddressSanitizer: of a test' >$tmp/reports/report.7"
+	ends "1 passed, 1 failed" 1
+	expect_match "the report is shown" "AddressSanitizer: of a test" "$out"
+	run 'printf "1..1\nok 1 a\n"'
+	ends "1 passed, 0 failed" 0
+	unset SANITIZER_REPORTS
+}
+
 wrong_usage()
 {
 	out=$(./run.sh no/such.sh 2>&1)
@@ -160,5 +173,6 @@ ktap_main \
 	"one that hangs" hangs \
 	"one during which the kernel complains" splat \
 	"what is a complaint of the kernel" complaints \
+	"one during which a sanitizer complains" sanitizer \
 	"wrong usage" wrong_usage \
 	"the expectations of ktap.sh" ktap
