@@ -38,6 +38,7 @@ static void clean(struct counter **p, int64_t before)
 {
 	struct counter *c;
 
+	/* cppcheck-suppress uninitvar ; all buckets are NULL at first: calloc() */
 	while ((c = *p)) {
 		if (c->read_at < before) {
 			*p = c->next;

@@ -240,11 +240,11 @@ int invspi_nl_config_set(struct invspi_nl *nl, const struct invspi_config *confi
 {
 	char buf[MNL_SOCKET_BUFFER_SIZE] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh;
-	uint16_t attr;
+	unsigned int attr;
 
 	nlh = nl_sock_request(nl->sock, buf, XFRM_INVSPI_CMD_CONFIG_SET, NLM_F_ACK);
 	for (attr = 1; attr <= XFRM_INVSPI_A_CONFIG_MAX; attr++)
 		if (config->present & INVSPI_CONFIG_BIT(attr))
-			mnl_attr_put_u32(nlh, attr, config->value[attr]);
+			mnl_attr_put_u32(nlh, (uint16_t)attr, config->value[attr]);
 	return nl_sock_talk(nl->sock, nlh, "config-set", NULL, NULL, err);
 }

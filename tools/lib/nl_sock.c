@@ -191,7 +191,7 @@ int nl_sock_talk(struct nl_sock *s, struct nlmsghdr *nlh, const char *name, nl_r
 		 void *arg, struct invspi_err *err)
 {
 	struct invspi_err first;
-	bool changed;
+	bool changed = false;
 	int rc, rc2;
 
 	rc = talk_once(s, nlh, name, cb, arg, &first);
