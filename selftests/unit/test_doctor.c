@@ -232,6 +232,13 @@ static void test_kernel_sa(void)
 	put_attr(XFRMA_OFFLOAD_DEV, &offload, sizeof(offload));
 	doctor_take_kernel_sa(message, message_len, 1000, is_local, NULL, &sa);
 	ktap_ok(sa.out && !sa.offload_packet, "outbound, crypto offload");
+	begin_sa("192.0.2.1", "192.0.2.2", 7, 100);
+	put_attr(XFRMA_ALG_AEAD, alg, sizeof(alg));
+	doctor_take_kernel_sa(message, message_len, 1000, is_local, NULL, &sa);
+	ktap_int("an old one, when it was used last is not told: it is in use", 0,
+		 (long long)sa.idle_s);
+	begin_sa("192.0.2.1", "192.0.2.2", 7, 2000);
+	doctor_take_kernel_sa(message, message_len, 1000, is_local, NULL, &sa);
 	ktap_int("made in the future: the clock went back", 0, (long long)sa.age_s);
 }
 

@@ -142,7 +142,7 @@ int doctor_take_policy(struct doctor *d, const uint8_t *msg, size_t len);
 /**
  * struct kernel_sa - an SA of the kernel, without its key
  * @out: we send with it
- * @packets: so far; @age_s: since it was made; @idle_s: since its last packet, or its age
+ * @packets: so far; @age_s: since it was made; @idle_s: since its last packet, 0 if not known
  * @offload_packet: the network card does all of it
  * @ifindex: of that card
  */

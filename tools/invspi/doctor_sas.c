@@ -60,7 +60,8 @@ int doctor_take_kernel_sa(const void *payload, size_t len, uint64_t now_s,
 	sa->packets = info.curlft.packets;
 	made = info.curlft.add_time;
 	sa->age_s = now_s > made ? now_s - made : 0;
-	sa->idle_s = sa->age_s;
+	/* Before 6.2 the kernel does not tell when an SA was used last: then it is in use. */
+	sa->idle_s = 0;
 	p += sizeof(info);
 	len -= sizeof(info);
 	while ((ret = xfrm_attr_next(&p, &len, &attr)) > 0) {
