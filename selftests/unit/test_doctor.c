@@ -283,6 +283,38 @@ static void test_one_way(void)
 			 json_object_get(json_array_get(d.findings, 0), "about")));
 }
 
+/* The IKE daemon was killed, its SAs are still in the kernel, and have carried a lot. */
+static void test_left_over(void)
+{
+	struct child_sa listed = { .conn = (char *)"gw",
+				   .child = (char *)"net",
+				   .reqid = 1,
+				   .spi_in = 0xc0000002,
+				   .spi_out = 0xc0000003 };
+	struct kernel_sa sa[] = {
+		make(true, 1, 100, 900, 0),
+		make(false, 1, 100, 900, 0),
+		make(true, 1, 100, 100, 0),
+		make(false, 1, 0, 100, 0),
+	};
+
+	sa[3].spi = listed.spi_in;
+	sa[2].spi = listed.spi_out;
+	d.sa = &listed;
+	d.nsa = 1;
+	begin("one-way");
+	doctor_judge_one_way(&d, sa, ARRAY_SIZE(sa));
+	ktap_str("what the old ones have received does not count",
+		 "warning sends, and has never received anything: is it out of step at the peer?\n",
+		 findings());
+	sa[2].age_s = 5;
+	begin("one-way");
+	doctor_judge_one_way(&d, sa, ARRAY_SIZE(sa));
+	ktap_str("nor does how old they are", "", findings());
+	d.sa = NULL;
+	d.nsa = 0;
+}
+
 /* ---- what strongSwan says ---- */
 
 static size_t read_file_to(const char *path, uint8_t *buf, size_t size)
@@ -456,6 +488,7 @@ int main(void)
 	test_signing();
 	test_kernel_sa();
 	test_one_way();
+	test_left_over();
 	test_answers();
 	test_corpus();
 	test_ike();

@@ -143,6 +143,25 @@ static bool are_pair(const struct kernel_sa *out, const struct kernel_sa *in)
 	       !memcmp(in->dst, out->src, sizeof(in->dst));
 }
 
+/*
+ * One that has outlived its IKE daemon, which was killed: the one that runs lists others of
+ * that child, so nobody sends by this one any more, whatever it has seen.
+ */
+static bool is_left_over(const struct doctor *d, const struct kernel_sa *sa)
+{
+	bool others = false;
+	size_t i;
+
+	for (i = 0; i < d->nsa; i++) {
+		if (d->sa[i].reqid != sa->reqid)
+			continue;
+		if ((sa->out ? d->sa[i].spi_out : d->sa[i].spi_in) == sa->spi)
+			return false;
+		others = true;
+	}
+	return others;
+}
+
 static void name_of(const struct doctor *d, const struct kernel_sa *sa, char *buf, size_t size)
 {
 	union invspi_addr addr;
@@ -167,13 +186,16 @@ void doctor_judge_one_way(struct doctor *d, const struct kernel_sa *sa, size_t n
 	size_t i, k;
 
 	for (i = 0; i < n; i++) {
-		if (!sa[i].out || sa[i].packets < SENT_MIN || sa[i].idle_s > IDLE_S)
+		if (!sa[i].out || sa[i].packets < SENT_MIN || sa[i].idle_s > IDLE_S ||
+		    is_left_over(d, &sa[i]))
 			continue;
 		received = 0;
 		age = 0;
 		paired = false;
 		first = true;
 		for (k = 0; k < n; k++) {
+			if (is_left_over(d, &sa[k]))
+				continue;
 			if (are_pair(&sa[i], &sa[k])) {
 				received += sa[k].packets;
 				paired = true;
