@@ -150,7 +150,7 @@ what_commands_said()
 
 hooks_told()
 {
-	wait_until 5 0.1 told desync || { fail "no hook was told of the desync"; return; }
+	wait_until 20 0.1 told desync || { fail "no hook was told of the desync"; return; }
 	expect "PEER" 192.0.2.2 "$(hook_value PEER)"
 	expect "LOCAL" 192.0.2.1 "$(hook_value LOCAL)"
 	expect "SPI" "$lost_spi" "$(hook_value SPI)"
@@ -158,12 +158,12 @@ hooks_told()
 	expect "GRADE" lost_in_kernel "$(hook_value GRADE)"
 	expect "CONTROL" "$LAB/A/control" "$(hook_value CONTROL)"
 	expect "PEER_ID" "${ODD//\\/\\\\}" "$(hook_value PEER_ID)"
-	wait_until 5 0.1 told recovered || fail "no hook was told of the recovery"
+	wait_until 20 0.1 told recovered || fail "no hook was told of the recovery"
 	expect_match "MS" '^[0-9]+$' "$(hook_value MS)"
 	expect_match "NEW_SPI" '^0x[0-9a-f]{8}$' "$(hook_value NEW_SPI)"
-	wait_until 5 0.1 told recorded || fail "no hook was told of the bundle"
+	wait_until 20 0.1 told recorded || fail "no hook was told of the bundle"
 	expect "BUNDLE_PATH" "$RECORD/000001" "$(hook_value BUNDLE_PATH)"
-	wait_until 5 0.1 helper_said 'hook note: told of recorded' || fail "what it printed is not in the log"
+	wait_until 20 0.1 helper_said 'hook note: told of recorded' || fail "what it printed is not in the log"
 }
 
 # What A shows of the identity has no byte that is not text.
