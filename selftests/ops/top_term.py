@@ -160,9 +160,8 @@ def keys(case):
 def harmless(case):
     """A name that would clear the screen, ring and turn the text around."""
     t = top("-f", "evil", cols=120, env={"LC_ALL": "C.UTF-8"})
-    text = t.wait("evil")
+    text = t.wait("(?s)evil.*h help q quit")
     case.expect("it is escaped", True, r"evil\x1b[2J\x07\xe2\x80\xae\x0aname" in text)
-    case.expect("the rest of the screen is there", True, "h help q quit" in text)
     t.send("q")
     t.end()
 
@@ -173,9 +172,9 @@ def sizes(case):
     for cols, rows in (120, 40), (40, 10), (200, 60), (20, 5), (1, 1), (10, 3), (80, 24):
         t.resize(cols, rows)
         if cols >= 80:
-            t.wait("(?s)gw07.*h help q quit")
-            case.expect(f"{cols}x{rows}: keys are in the last line", True,
-                        "h help" in t.screen.lines()[-1])
+            # in the last line
+            t.wait(rf"(?s)\A([^\n]*\n){{{rows - 1}}}[^\n]*h help q quit[^\n]*\n?\Z")
+            case.expect(f"{cols}x{rows}: the list is there", True, "gw07" in t.screen.text())
         else:
             t.read(0.4)
         case.expect(f"{cols}x{rows}: it lives", None, t.status)
