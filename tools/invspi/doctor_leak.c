@@ -222,7 +222,7 @@ static int blocking(char *buf, size_t size, const char *local, const char *to)
 	    !remote.plen)
 		return -1;
 	wide.plen--;
-	wide.addr.b[wide.plen / 8] &= (uint8_t) ~(0x80 >> wide.plen % 8);
+	wide.addr.b[wide.plen / 8] &= ~(0x80 >> wide.plen % 8);
 	inet_ntop(wide.family, &wide.addr, addr, sizeof(addr));
 	snprintf(buf, size,
 		 "ip xfrm policy add src %s/%u dst %s dir out priority 4294967295 action block",
