@@ -3,6 +3,7 @@
  * The steps of recovery.pml: each unpacks the helper, lets it run, looks whether it
  * has done what must never be, and packs it. Included by world.c.
  */
+#include "no_copies.h"
 
 /* ---- what must never be ---- */
 
@@ -184,43 +185,6 @@ int conf_own(const struct conf *c, const char *conn, enum conf_own key)
 	default:
 		return 0;
 	}
-}
-
-/* ---- copies: none here ---- */
-
-const struct ike_copy *copy_get(const struct copy *c)
-{
-	(void)c;
-	return NULL;
-}
-
-void copy_free(struct copy *c)
-{
-	(void)c;
-}
-
-const struct ike_sa *dynamic_ike_sa(const struct recovery *r, const struct ike_listing *l)
-{
-	(void)r;
-	(void)l;
-	return NULL;
-}
-
-const char *dynamic_begin(struct recovery *r)
-{
-	(void)r;
-	return "not here";
-}
-
-void dynamic_load(struct recovery *r, ike_done_cb cb)
-{
-	(void)r;
-	(void)cb;
-}
-
-void dynamic_unload(struct recovery *r)
-{
-	(void)r;
 }
 
 bool dynamic_check(struct invspid *h, uint32_t spi, uint8_t proto, char *why, size_t size)

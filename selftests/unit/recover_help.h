@@ -10,6 +10,7 @@
 #include "intern.h"
 #include "ktap.h"
 #include "mode.h"
+#include "no_copies.h"
 #include "recover_int.h"
 
 #define DEADLINE_MS 10000
@@ -320,41 +321,6 @@ int xfrm_sa_get(struct xfrm *x, const struct ike_addr *dst, uint32_t spi, uint8_
 	memset(found, 0, sizeof(*found));
 	found->packets = 1;
 	return 0;
-}
-
-void copy_free(struct copy *c)
-{
-	(void)c;
-}
-
-const struct ike_copy *copy_get(const struct copy *c)
-{
-	(void)c;
-	return NULL;
-}
-
-const struct ike_sa *dynamic_ike_sa(const struct recovery *r, const struct ike_listing *l)
-{
-	(void)r;
-	(void)l;
-	return NULL;
-}
-
-const char *dynamic_begin(struct recovery *r)
-{
-	(void)r;
-	return "not here";
-}
-
-void dynamic_load(struct recovery *r, ike_done_cb cb)
-{
-	(void)r;
-	(void)cb;
-}
-
-void dynamic_unload(struct recovery *r)
-{
-	(void)r;
 }
 
 bool twin_watch(struct recovery *r)
