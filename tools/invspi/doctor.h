@@ -143,6 +143,7 @@ int doctor_take_policy(struct doctor *d, const uint8_t *msg, size_t len);
  * struct kernel_sa - an SA of the kernel, without its key
  * @out: we send with it
  * @packets: so far; @age_s: since it was made; @idle_s: since its last packet, 0 if not known
+ * @left_over: by an IKE daemon that was killed; doctor_judge_one_way() sets it
  * @offload_packet: the network card does all of it
  * @ifindex: of that card
  */
@@ -153,6 +154,7 @@ struct kernel_sa {
 	uint8_t proto;
 	bool out;
 	uint64_t packets, age_s, idle_s;
+	bool left_over;
 	bool offload_packet;
 	int ifindex;
 };
@@ -168,6 +170,6 @@ int doctor_take_kernel_sa(const void *payload, size_t len, uint64_t now_s,
 			  bool (*is_local)(void *arg, int family, const uint8_t *addr), void *arg,
 			  struct kernel_sa *sa);
 /* Finds those that send and never receive; @n SAs. */
-void doctor_judge_one_way(struct doctor *d, const struct kernel_sa *sa, size_t n);
+void doctor_judge_one_way(struct doctor *d, struct kernel_sa *sa, size_t n);
 
 #endif /* INVSPI_DOCTOR_H */

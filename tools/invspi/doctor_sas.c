@@ -178,23 +178,25 @@ static void name_of(const struct doctor *d, const struct kernel_sa *sa, char *bu
 	snprintf(buf, size, "to %s spi 0x%08" PRIx32, fmt_addr(text, sa->family, &addr), sa->spi);
 }
 
-void doctor_judge_one_way(struct doctor *d, const struct kernel_sa *sa, size_t n)
+void doctor_judge_one_way(struct doctor *d, struct kernel_sa *sa, size_t n)
 {
 	uint64_t received, age;
 	bool paired, first;
 	char name[256];
 	size_t i, k;
 
+	for (i = 0; i < n; i++)
+		sa[i].left_over = is_left_over(d, &sa[i]);
 	for (i = 0; i < n; i++) {
 		if (!sa[i].out || sa[i].packets < SENT_MIN || sa[i].idle_s > IDLE_S ||
-		    is_left_over(d, &sa[i]))
+		    sa[i].left_over)
 			continue;
 		received = 0;
 		age = 0;
 		paired = false;
 		first = true;
 		for (k = 0; k < n; k++) {
-			if (is_left_over(d, &sa[k]))
+			if (sa[k].left_over)
 				continue;
 			if (are_pair(&sa[i], &sa[k])) {
 				received += sa[k].packets;
