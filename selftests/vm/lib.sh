@@ -4,7 +4,9 @@
 
 VM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 VM_TREE=$(cd "$VM_DIR/../.." && pwd)
-VM_SUITES="bookworm trixie sid"
+# Releases: suites of Debian, and "backports", bookworm with the newest kernel that its
+# backports suite has.
+VM_SUITES="bookworm trixie sid backports"
 VM_ME=${0##*/}
 
 # A failure of the harness itself has a status of its own, so that it can never
@@ -38,6 +40,15 @@ vm_check_suite()
 	case " $VM_SUITES " in
 	*" $1 "*) ;;
 	*) vm_die "unknown release '$1'; known are: $VM_SUITES" ;;
+	esac
+}
+
+# vm_suite RELEASE - prints the suite that its user space is of
+vm_suite()
+{
+	case $1 in
+	backports) echo bookworm ;;
+	*) echo "$1" ;;
 	esac
 }
 
