@@ -287,15 +287,6 @@ static bool is_ours_under_way(unsigned int but)
 	return false;
 }
 
-/*
- * An IKE_SA that is up sends one request at a time: if one child's goes unanswered, the
- * next child of the same recovery waits in the daemon.
- */
-static bool is_queued_behind(const struct recovery *r)
-{
-	return now.ike == IKE_UP && !now.reauth && r->cur;
-}
-
 static void begins_exchange(void)
 {
 	now.exchange_age = 0;
@@ -341,7 +332,7 @@ void ike_initiate(struct ike *ike, const char *of, const char *child, int64_t ti
 		ask(arg, REQ_DONE, kid->spi ? -EIO : -ENOTCONN)->done = cb;
 		return;
 	}
-	if (is_ours_under_way(CHILDREN) && !is_queued_behind(arg))
+	if (is_ours_under_way(CHILDREN))
 		wrong(BAD_TWO_AT_ONCE);
 	begins_exchange();
 	if (now.ike == IKE_NONE) {

@@ -32,6 +32,7 @@ static struct {
 	unsigned int up_after_lists; /* ... and then the IKE_SA comes up: 0 = not by itself */
 	bool up_at_end; /* it comes up just when it is ended */
 	bool child_refused; /* the second child is */
+	bool unanswered; /* on an IKE_SA that is up the peer answers nothing */
 	bool peer_makes_second; /* or the peer makes it */
 	bool closes_second; /* somebody closes it while the first one is initiated */
 	unsigned int closes_at_end; /* or these when they came up just at the IKE_SA's end */
@@ -99,9 +100,10 @@ static struct ike_listing *listing(void)
 	s->uniqueid = sa.id;
 	s->state = sa.state;
 	s->initiator = true;
+	s->task_child = does.unanswered && was.initiated;
 	s->child = calloc(ARRAY_SIZE(children), sizeof(*s->child));
 	for (k = 0; sa.state == IKE_ESTABLISHED && k < ARRAY_SIZE(children); k++) {
-		if (closed & 1u << k || (k && (does.child_refused || !sa.both)))
+		if (does.unanswered || closed & 1u << k || (k && (does.child_refused || !sa.both)))
 			continue;
 		s->child[s->nchild].name = text(children[k]);
 		s->child[s->nchild].uniqueid = 10 * sa.id + (unsigned int)k;

@@ -191,6 +191,24 @@ static void one_refused(void)
 	ktap_ok(was.initiated > 2, "one child of two is refused: it is tried again:%s", was.names);
 }
 
+/* On an IKE_SA that is up the peer does not answer for the first child. */
+static void unanswered(void)
+{
+	begin(GRADE_LOST_WITH_DAEMON);
+	d.recoveries->has_ike = true;
+	sa.id = 1;
+	sa.state = IKE_ESTABLISHED;
+	does.late = 1;
+	does.unanswered = true;
+	run(0);
+	ktap_str("a silent peer on an IKE_SA that is up: nothing is added", " net", was.names);
+	run(20);
+	ktap_int("nor while that exchange goes on", 1, was.initiated);
+	does.unanswered = false;
+	run(20);
+	ktap_str("and when it is over, what is down", " net net2", was.names);
+}
+
 /* The IKE daemon dies under an initiation, and comes back. */
 static void broken_off(enum grade grade)
 {
@@ -254,6 +272,7 @@ int main(void)
 	just_gone();
 	not_allowed();
 	one_refused();
+	unanswered();
 	peer_came();
 	daemon_died();
 	recover_stop_all(&d);

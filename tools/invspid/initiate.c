@@ -227,13 +227,18 @@ static void on_half_made_timer(uv_timer_t *timer)
 	ike_list(r->d->ike, r->ike, false, on_half_made, r);
 }
 
-/* The peer may have made the next ones meanwhile, on this IKE_SA or on its own. */
+/*
+ * The peer may have made the next ones meanwhile, on this IKE_SA or on its own. If it is
+ * silent, nothing is added: what is down stays owed.
+ */
 static void on_before_next(void *arg, int err, struct ike_listing *l)
 {
 	struct recovery *r = arg;
 
 	if (recovery_answered_by_none(r, err))
 		return;
+	if (r->timed_out && (err || recovery_exchanging(l, r->conn)))
+		r->cur = r->nnames;
 	for (; !err && r->cur < r->nnames; r->cur++)
 		if (!listing_child(l, r->conn, r->names[r->cur]))
 			break;
@@ -261,12 +266,13 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 		log_warn("cannot initiate %s/%s: %s", r->conn, r->names[r->cur],
 			 errmsg ? errmsg : strerror(-err));
 		/* On an IKE_SA that is there, each child is for itself. */
+		r->timed_out = err == -ETIMEDOUT;
 		if (!r->initiated && !r->has_ike) {
-			r->timed_out = err == -ETIMEDOUT;
 			on_half_made_timer(&r->timer);
 			return;
 		}
 	} else {
+		r->timed_out = false;
 		r->initiated = true;
 		a = attempt_get(r->d, r->peer, "", r->grade);
 		if (a)

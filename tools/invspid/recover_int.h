@@ -77,6 +77,8 @@ bool recovery_came_up(struct invspid *d, const char *conn, uint32_t ike_id);
 
 /* resume.c: does the operator let us do anything about a connection now? */
 bool recovery_may_act(const struct invspid *d, const char *conn);
+/* Is an exchange with the peer under way, of which it is not known what comes of it? */
+bool recovery_exchanging(const struct ike_listing *l, const char *conn);
 /* Notes what the recovery was begun for; NULL if there is no memory */
 struct attempt *recovery_note_cause(struct recovery *r, enum grade grade);
 

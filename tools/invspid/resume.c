@@ -72,8 +72,7 @@ static void find_down(void *arg, const struct hist_sa *sa)
 	down->proven |= !listing_was_child(down->before, sa->conn, sa->child);
 }
 
-/* An exchange with the peer is under way: what comes of it is not known yet. */
-static bool is_exchanging(const struct ike_listing *l, const char *conn)
+bool recovery_exchanging(const struct ike_listing *l, const char *conn)
 {
 	const struct ike_sa *sa;
 
@@ -94,7 +93,7 @@ static bool still_owed(struct invspid *d, struct attempt *a, int64_t now, int64_
 		*next = MIN(*next, LOOK_AGAIN_MS);
 		return false;
 	}
-	if (is_exchanging(down.l, a->conn)) {
+	if (recovery_exchanging(down.l, a->conn)) {
 		*next = MIN(*next, LOOK_BUDGET_MS);
 		return false;
 	}
