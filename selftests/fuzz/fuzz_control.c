@@ -172,12 +172,13 @@ void ike_rekey_child(struct ike *ike, uint32_t child_id, ike_done_cb cb, void *a
 }
 
 void ike_initiate(struct ike *ike, const char *of, const char *child, int64_t timeout_ms,
-		  ike_done_cb cb, void *arg)
+		  bool sparing, ike_done_cb cb, void *arg)
 {
 	(void)ike;
 	(void)of;
 	(void)child;
 	(void)timeout_ms;
+	(void)sparing;
 	later(NULL, cb, arg);
 }
 

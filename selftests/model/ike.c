@@ -318,7 +318,7 @@ void ike_rekey_child(struct ike *ike, uint32_t child_id, ike_done_cb cb, void *a
 }
 
 void ike_initiate(struct ike *ike, const char *of, const char *child, int64_t timeout_ms,
-		  ike_done_cb cb, void *arg)
+		  bool sparing, ike_done_cb cb, void *arg)
 {
 	unsigned int c = kid_of(child) - 1u;
 	struct kid_t *kid = &now.kid[c];
@@ -326,6 +326,7 @@ void ike_initiate(struct ike *ike, const char *of, const char *child, int64_t ti
 
 	(void)ike;
 	(void)of;
+	(void)sparing;
 	if (kid->row && !is_wanted((enum sa_end)kid->row_end))
 		wrong(BAD_REOPENED);
 	if (now.daemon == DAEMON_ABSENT || kid->spi) {

@@ -66,5 +66,6 @@ still daemon_kept static daemon_kept '' '' "IKE daemon restarted, the kernel kep
 still daemon_silent static vici_silent 'lost_in_kernel: rekey' 'lost_in_kernel: rekey' "IKE daemon silent for a while: one rekey, afterwards"
 still slow static slow_responder 'lost_in_kernel: rekey' 'lost_in_kernel: rekey' "responder that takes 5 s: one rekey, no more"
 still closed_by_peer by_peer closed_by_peer "$GONE" "$GONE" "child closed by the peer in order"
+still unknown_silent initiates_unknown unknown_silent 'no_history: ' 'no_history: ' "a peer that is new, sends, and does not answer"
 still peer_gone gives_up peer_gone 'given up' 'given up|the peer is silent' "the peer is gone, its packets are not"
 matrix_main

@@ -124,13 +124,14 @@ void ike_list(struct ike *ike, const char *of, bool blocking, ike_list_cb cb, vo
 }
 
 void ike_initiate(struct ike *ike, const char *of, const char *child, int64_t timeout_ms,
-		  ike_done_cb cb, void *arg)
+		  bool sparing, ike_done_cb cb, void *arg)
 {
 	bool late = was.initiated < does.late;
 
 	(void)ike;
 	(void)of;
 	(void)timeout_ms;
+	(void)sparing;
 	was.initiated++;
 	was.listed_since = 0;
 	closed &= strcmp(child, children[0]) ? ~2u : ~1u;

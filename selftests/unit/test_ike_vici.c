@@ -263,7 +263,7 @@ static void command(const char *name, const char *answer, int matches, int expec
 	if (!strcmp(name, "rekey"))
 		ike_rekey_child(told.ike, 3, on_done, NULL);
 	else if (!strcmp(name, "initiate"))
-		ike_initiate(told.ike, "gw", "net", 50, on_done, NULL);
+		ike_initiate(told.ike, "gw", "net", 50, false, on_done, NULL);
 	else
 		ike_terminate_ike(told.ike, 9, on_done, NULL);
 	wait_done();
@@ -296,7 +296,7 @@ static void test_loss(void)
 
 	begin();
 	script.answer = NULL;
-	ike_initiate(told.ike, "gw", "net", 5000, on_done, NULL);
+	ike_initiate(told.ike, "gw", "net", 5000, false, on_done, NULL);
 	ike_rekey_child(told.ike, 3, on_done, NULL);
 	script.mute = true;
 	ike_list(told.ike, NULL, false, on_list, NULL);
@@ -444,7 +444,7 @@ static void test_free(void)
 		script.answer = NULL;
 		script.mute_blocking = true;
 		ike_list(told.ike, NULL, true, on_list, NULL);
-		ike_initiate(told.ike, "gw", "net", 5000, on_done, NULL);
+		ike_initiate(told.ike, "gw", "net", 5000, false, on_done, NULL);
 		ike_rekey_child(told.ike, 3, on_done, NULL);
 		fake_run_for(&loop, 10);
 		told.free_at_state = !i;

@@ -432,7 +432,7 @@ static void test_free(void)
 	begin(TWO_CONNS);
 	put_file("hang-states", "%s", "");
 	ike_list(told.ike, NULL, false, on_list, NULL);
-	ike_initiate(told.ike, "net", "net", 1000, on_done, NULL);
+	ike_initiate(told.ike, "net", "net", 1000, false, on_done, NULL);
 	run_for(200);
 	free_ike();
 	ktap_int("what is asked ends with it", -ECANCELED, told.list_err);

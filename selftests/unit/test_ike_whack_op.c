@@ -3,6 +3,7 @@
  * The libreswan backend against scripted answers: commands. See test_ike_whack.c for the
  * rest.
  */
+#include "clock.h"
 #include "fake_pluto.h"
 #include "ike_whack_build.h"
 #include "listing.h"
@@ -64,7 +65,7 @@ static void test_initiate(void)
 {
 	begin(TWO_CONNS);
 	look(STATES_BEGIN(0));
-	ike_initiate(told.ike, "net", "net", 20000, on_done, NULL);
+	ike_initiate(told.ike, "net", "net", 20000, false, on_done, NULL);
 	run_for(500);
 	ktap_ok(was_called("--initiate --asynchronous --name net"), "it is asked for");
 	put_file("states", "%s", STATES_BEGIN(0) "#1: \"net\":500 IKE_SA_INIT_I (x); idle;\n");
@@ -73,34 +74,58 @@ static void test_initiate(void)
 	put_file("states", "%s", STATES_BEGIN(1) IKE(1, "net") CHILD(2, "net", 1, b1));
 	ktap_ok(wait_done(1), "done when the child is there");
 	ktap_int("well", 0, told.done_err);
-	ike_initiate(told.ike, "net", "net", 20000, on_done, NULL);
+	ike_initiate(told.ike, "net", "net", 20000, false, on_done, NULL);
 	wait_done(2);
 	ktap_int("it is up already", -EIO, told.done_err);
-	ike_initiate(told.ike, "nope", "nope", 20000, on_done, NULL);
+	ike_initiate(told.ike, "nope", "nope", 20000, false, on_done, NULL);
 	wait_done(3);
 	ktap_int("not configured", -ENOENT, told.done_err);
-	ike_initiate(told.ike, "net2", "net", 20000, on_done, NULL);
+	ike_initiate(told.ike, "net2", "net", 20000, false, on_done, NULL);
 	wait_done(4);
 	ktap_int("not a child of it", -ENOENT, told.done_err);
-	ike_initiate(told.ike, "net2", "net2", 20000, on_done, NULL);
+	ike_initiate(told.ike, "net2", "net2", 20000, false, on_done, NULL);
 	wait_done(5);
 	ktap_int("nothing of it is to be seen: refused", -EIO, told.done_err);
 	put_file("states", "%s",
 		 STATES_BEGIN(1) IKE(1, "net")
 			 CHILD(2, "net", 1, b1) "#5: \"net2\":500 NEW_CHILD_I1 (x); idle;\n");
-	ike_initiate(told.ike, "net2", "net2", 1000, on_done, NULL);
+	ike_initiate(told.ike, "net2", "net2", 1000, false, on_done, NULL);
 	wait_done(6);
 	ktap_int("no answer of the peer", -ETIMEDOUT, told.done_err);
 	put_file("exit-command", "21\n");
-	ike_initiate(told.ike, "net2", "net2", 1000, on_done, NULL);
+	ike_initiate(told.ike, "net2", "net2", 1000, false, on_done, NULL);
 	wait_done(7);
 	ktap_int("pluto has unloaded it", -ENOENT, told.done_err);
 	remove_program();
-	ike_initiate(told.ike, "net2", "net2", 1000, on_done, NULL);
+	ike_initiate(told.ike, "net2", "net2", 1000, false, on_done, NULL);
 	wait_done(8);
 	ktap_int("a whack that is gone is not a connection that is", -EIO, told.done_err);
 	ktap_has("that is said", "could not be run: No such file", told.errmsg);
 	make_program();
+	end();
+}
+
+/* Of a peer that answers nothing there is soon enough; one that is slow has its time. */
+static void test_sparing(void)
+{
+	int64_t begun;
+
+	begin(TWO_CONNS);
+	look(STATES_BEGIN(0));
+	begun = now_ms();
+	ike_initiate(told.ike, "net", "net", 20000, true, on_done, NULL);
+	run_for(500);
+	put_file("states", "%s", STATES_BEGIN(0) "#1: \"net\":500 IKE_SA_INIT_I (x); idle;\n");
+	wait_done(1);
+	ktap_int("sparing: a peer without an answer", -ETIMEDOUT, told.done_err);
+	ktap_ok(now_ms() - begun >= 1000 && now_ms() - begun < 3000, "after %lld ms: 1000 and a look",
+		(long long)(now_ms() - begun));
+	put_file("states", "%s", STATES_BEGIN(0) "#1: \"net\":500 IKE_AUTH_I (x); idle;\n");
+	ike_initiate(told.ike, "net", "net", 4000, true, on_done, NULL);
+	run_for(3000);
+	ktap_int("one that has answered is waited for", 1, (int)told.dones);
+	wait_done(2);
+	ktap_int("but not for ever", -ETIMEDOUT, told.done_err);
 	end();
 }
 
@@ -114,7 +139,7 @@ static void test_copy(void)
 	look(STATES_BEGIN(0));
 	copy.conn = conns_name(ike_conns(told.ike), "road");
 	copy.remote = (struct ike_addr){ AF_INET, { 192, 0, 2, 9 } };
-	ike_initiate(told.ike, "road", "road", 1000, on_done, NULL);
+	ike_initiate(told.ike, "road", "road", 1000, false, on_done, NULL);
 	wait_done(1);
 	ktap_int("a connection without an address", -EIO, told.done_err);
 	copy.remote_port = 4500;
@@ -124,7 +149,7 @@ static void test_copy(void)
 	ike_load_copy(told.ike, &copy, on_done, NULL);
 	wait_done(2);
 	ktap_int("is noted", 0, told.done_err);
-	ike_initiate(told.ike, "invspid-road-1", "road", 20000, on_done, NULL);
+	ike_initiate(told.ike, "invspid-road-1", "road", 20000, false, on_done, NULL);
 	run_for(300);
 	ktap_ok(was_called("--initiate --remote-host 192.0.2.9 --asynchronous --name road"),
 		"and initiated with it");
@@ -169,7 +194,7 @@ static void test_terminate(void)
 	ike_terminate_ike(told.ike, 5, on_done, NULL);
 	wait_done(5);
 	ktap_int("nor a half-made one that pluto has begun", -EOPNOTSUPP, told.done_err);
-	ike_initiate(told.ike, "net", "net", 100, on_done, NULL);
+	ike_initiate(told.ike, "net", "net", 100, false, on_done, NULL);
 	wait_done(6);
 	ktap_int("initiated, and it takes long", -ETIMEDOUT, told.done_err);
 	ike_terminate_ike(told.ike, 5, on_done, NULL);
@@ -186,7 +211,7 @@ static void half_made(const char *conn, const char *states)
 {
 	unsigned int n = told.dones;
 
-	ike_initiate(told.ike, conn, conn, 100, on_done, NULL);
+	ike_initiate(told.ike, conn, conn, 100, false, on_done, NULL);
 	wait_done(n + 1);
 	ktap_int("initiated, and it takes long", -ETIMEDOUT, told.done_err);
 	look(states);
@@ -325,6 +350,7 @@ int main(void)
 	test_rekey("4.10", "--rekey-ipsec --asynchronous --name 4");
 	test_rekey_v1();
 	test_initiate();
+	test_sparing();
 	test_copy();
 	test_terminate();
 	test_too_late();

@@ -285,9 +285,9 @@ void ike_rekey_child(struct ike *ike, uint32_t child_id, ike_done_cb cb, void *a
 }
 
 void ike_initiate(struct ike *ike, const char *conn, const char *child, int64_t timeout_ms,
-		  ike_done_cb cb, void *arg)
+		  bool sparing, ike_done_cb cb, void *arg)
 {
-	ike->cur->ops->initiate(ike->cur, conn, child, timeout_ms, cb, arg);
+	ike->cur->ops->initiate(ike->cur, conn, child, timeout_ms, sparing, cb, arg);
 }
 
 bool ike_copy_check(const struct ike *ike, const struct ike_copy *copy, char *why, size_t size)

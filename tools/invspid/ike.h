@@ -91,6 +91,7 @@ struct ike_sa {
 	int version;
 	enum ike_state state;
 	bool initiator, nat, again;
+	bool unanswered; /* half-made, and the peer has answered nothing; VICI does not tell */
 	uint64_t spi_initiator;
 	struct ike_addr local, remote;
 	uint16_t local_port, remote_port;
@@ -347,9 +348,11 @@ void ike_rekey_child(struct ike *ike, uint32_t child_id, ike_done_cb cb, void *a
 /*
  * timeout_ms > 0; -ETIMEDOUT: the daemon goes on trying in the background. -EIO: also
  * if the child is up already. -ENOENT: not configured.
+ * sparing: a peer that has answered nothing gets three datagrams at most, if it is ended
+ * then; so -ETIMEDOUT may come earlier.
  */
 void ike_initiate(struct ike *ike, const char *conn, const char *child, int64_t timeout_ms,
-		  ike_done_cb cb, void *arg);
+		  bool sparing, ike_done_cb cb, void *arg);
 /**
  * struct ike_copy_child - a child of a copy, as it was negotiated
  */

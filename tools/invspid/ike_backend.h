@@ -33,7 +33,7 @@ struct ike_ops {
 	void (*reload_conns)(struct ike_backend *b, ike_done_cb cb, void *arg);
 	void (*rekey_child)(struct ike_backend *b, uint32_t child_id, ike_done_cb cb, void *arg);
 	void (*initiate)(struct ike_backend *b, const char *conn, const char *child,
-			 int64_t timeout_ms, ike_done_cb cb, void *arg);
+			 int64_t timeout_ms, bool sparing, ike_done_cb cb, void *arg);
 	bool (*copy_check)(const struct ike_copy *copy, char *why, size_t size);
 	void (*load_copy)(struct ike_backend *b, const struct ike_copy *copy, ike_done_cb cb,
 			  void *arg);

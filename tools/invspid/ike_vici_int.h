@@ -128,7 +128,7 @@ void ike_vici_list(struct ike_backend *b, const char *conn, bool blocking, ike_l
 void ike_vici_reload_conns(struct ike_backend *b, ike_done_cb cb, void *arg);
 void ike_vici_rekey_child(struct ike_backend *b, uint32_t child_id, ike_done_cb cb, void *arg);
 void ike_vici_initiate(struct ike_backend *b, const char *conn, const char *child,
-		       int64_t timeout_ms, ike_done_cb cb, void *arg);
+		       int64_t timeout_ms, bool sparing, ike_done_cb cb, void *arg);
 void ike_vici_load_copy(struct ike_backend *b, const struct ike_copy *copy, ike_done_cb cb,
 			void *arg);
 void ike_vici_unload_copy(struct ike_backend *b, const char *name, ike_done_cb cb, void *arg);

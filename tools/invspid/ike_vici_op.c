@@ -480,13 +480,15 @@ void ike_vici_rekey_child(struct ike_backend *b, uint32_t child_id, ike_done_cb 
 	command(op, "rekey", &args, ike->timeout_ms);
 }
 
+/* charon sends two datagrams in the time that is usual, and lets itself be told how many. */
 void ike_vici_initiate(struct ike_backend *b, const char *conn, const char *child,
-		       int64_t timeout_ms, ike_done_cb cb, void *arg)
+		       int64_t timeout_ms, bool sparing, ike_done_cb cb, void *arg)
 {
 	struct ike_vici *ike = ike_vici(b);
 	struct op *op = op_new(ike, OP_INITIATE, arg);
 	struct vici_buf args = { 0 };
 
+	(void)sparing;
 	op->done_cb = cb;
 	/* 0 would be for ever, and negative ones would not wait for the result. */
 	if (timeout_ms < 1)

@@ -180,6 +180,7 @@ static enum ike_state ike_state_of(enum whack_kind kind)
 	switch (kind) {
 	case WHACK_IKE:
 		return IKE_ESTABLISHED;
+	case WHACK_UNANSWERED:
 	case WHACK_HALF_OPEN_I:
 	case WHACK_HALF_OPEN_R:
 		return IKE_CONNECTING;
@@ -202,7 +203,8 @@ static int fill_ike(struct ike_sa *sa, const struct whack_conn *conn, const stru
 	sa->state = st ? ike_state_of(st->kind) : IKE_ESTABLISHED;
 	sa->version = st ? st->version : 1;
 	/* pluto does not tell who has begun one that is established. */
-	sa->initiator = st && st->kind == WHACK_HALF_OPEN_I;
+	sa->unanswered = st && st->kind == WHACK_UNANSWERED;
+	sa->initiator = sa->unanswered || (st && st->kind == WHACK_HALF_OPEN_I);
 	sa->remote_port = st ? st->port : IKE_PORT;
 	sa->local_port = sa->remote_port == IKE_PORT ? IKE_PORT : NATT_PORT;
 	if (conn)

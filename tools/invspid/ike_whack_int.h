@@ -79,6 +79,7 @@ struct whack_op {
 	char *conn;
 	struct ike_addr host, peer;
 	int64_t asked, deadline;
+	int64_t silent_deadline; /* if the peer has answered nothing until then */
 	bool looked;
 	unsigned int idle;
 };
@@ -205,7 +206,7 @@ unsigned int whack_count_up(const struct ike_whack *ike, const char *conn);
 
 /* ike_whack_start.c */
 void ike_whack_initiate(struct ike_backend *b, const char *conn, const char *child,
-			int64_t timeout_ms, ike_done_cb cb, void *arg);
+			int64_t timeout_ms, bool sparing, ike_done_cb cb, void *arg);
 bool ike_whack_copy_check(const struct ike_copy *copy, char *why, size_t size);
 void ike_whack_load_copy(struct ike_backend *b, const struct ike_copy *copy, ike_done_cb cb,
 			 void *arg);

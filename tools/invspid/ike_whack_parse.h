@@ -16,7 +16,8 @@
 /* What a state of pluto is to us. */
 enum whack_kind {
 	WHACK_OTHER, /* an IKE_SA that is neither of these: being rekeyed, deleted */
-	WHACK_HALF_OPEN_I, /* an IKE_SA that this side has begun */
+	WHACK_UNANSWERED, /* an IKE_SA that this side has begun, without an answer yet */
+	WHACK_HALF_OPEN_I, /* ... which the peer has answered */
 	WHACK_HALF_OPEN_R, /* ... that the other side has */
 	WHACK_IKE, /* an IKE_SA */
 	WHACK_LARVAL, /* a CHILD_SA that is negotiated, or waits for its IKE_SA */

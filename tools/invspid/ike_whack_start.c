@@ -14,6 +14,11 @@
 #include "listing.h"
 
 #define IDLE_LOOKS 4 /* so often nothing is to be seen of it: it was refused */
+/*
+ * pluto repeats itself after 0.5, 0.5, 1, 2, ... s: the fourth datagram comes at 2 s, and to
+ * end a half-made IKE_SA takes two looks.
+ */
+#define SPARING_MS 1000
 
 /* ---- what the listings show ---- */
 
@@ -68,6 +73,20 @@ static bool is_listed(const struct ike_listing *l, const struct whack_op *op)
 	return false;
 }
 
+/* It has had its time, which is shorter for a peer that has answered nothing. */
+static bool is_over(const struct whack_op *op, const struct ike_listing *l)
+{
+	const struct ike_sa *sa;
+	int64_t now = now_ms();
+
+	if (now < op->silent_deadline)
+		return false;
+	for (sa = l->sa; sa < ike_sa_end(l); sa++)
+		if (sa->unanswered && is_with(op, sa))
+			return true;
+	return now >= op->deadline;
+}
+
 /* Return: true if it has been answered. */
 static bool watch_one(struct ike_whack *ike, struct whack_op *op, const struct ike_listing *l)
 {
@@ -85,7 +104,7 @@ static bool watch_one(struct ike_whack *ike, struct whack_op *op, const struct i
 		whack_op_end(ike, op, 0, NULL);
 	else if (op->idle >= IDLE_LOOKS)
 		whack_op_end(ike, op, -EIO, "nothing came of it; pluto's log tells why");
-	else if (now_ms() >= op->deadline)
+	else if (is_over(op, l))
 		whack_op_end(ike, op, -ETIMEDOUT, "no CHILD_SA yet; pluto goes on trying");
 	else
 		return false;
@@ -137,7 +156,7 @@ static void note_begun(struct ike_whack *ike, const char *conn)
 }
 
 void ike_whack_initiate(struct ike_backend *b, const char *conn, const char *child,
-			int64_t timeout_ms, ike_done_cb cb, void *arg)
+			int64_t timeout_ms, bool sparing, ike_done_cb cb, void *arg)
 {
 	struct ike_whack *ike = ike_whack(b);
 	struct whack_op *op = whack_op_new(ike, OP_INITIATE, arg);
@@ -147,6 +166,8 @@ void ike_whack_initiate(struct ike_backend *b, const char *conn, const char *chi
 	op->done_cb = cb;
 	op->serial = ike->top;
 	op->deadline = now_ms() + timeout_ms;
+	op->silent_deadline =
+		sparing && timeout_ms > SPARING_MS ? now_ms() + SPARING_MS : op->deadline;
 	if (copy)
 		op->host = copy->host;
 	op->peer = copy ? copy->host : c && c->nremote ? c->remote[0] : op->peer;

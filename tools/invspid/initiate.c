@@ -309,7 +309,8 @@ void recovery_initiate_next(struct recovery *r)
 	r->polling = true;
 	/* A peer that was too slow the first time gets more. */
 	ike_initiate(r->d->ike, r->ike, r->names[r->cur],
-		     r->d->conf->initiate_timeout_ms * (1 + r->again), on_initiated, r);
+		     r->d->conf->initiate_timeout_ms * (1 + r->again), is_uncertain(r->grade),
+		     on_initiated, r);
 }
 
 static void stand_down(struct recovery *r, const char *why)

@@ -40,6 +40,12 @@ config_gives_up()
 		initiate_timeout_ms = 2s"
 }
 
+# A helper that brings up peers of which it knows nothing.
+config_initiates_unknown()
+{
+	LAB_HELPER_A='initiate_unknown = yes'
+}
+
 config_on_demand()
 {
 	LAB_CHILD_A='start_action = trap'

@@ -181,7 +181,7 @@ static void command(char *line)
 	else if (!strcmp(verb, "rekey"))
 		ike_rekey_child(ike, strtoul(a, NULL, 10), on_done, (void *)"rekeyed");
 	else if (!strcmp(verb, "initiate"))
-		ike_initiate(ike, a, b, ms, on_done, (void *)"initiated");
+		ike_initiate(ike, a, b, ms, false, on_done, (void *)"initiated");
 	else if (!strcmp(verb, "terminate"))
 		ike_terminate_ike(ike, strtoul(a, NULL, 10), on_done, (void *)"terminated");
 	else

@@ -315,9 +315,36 @@ peer_silent()
 	stop $forger
 	stamp
 	n=$(ike_sent "$fault_us" "$now_us" '$8 == 34')
-	# charon repeats it after 4 s, pluto after 0.5, 1, 2 and 4 s
+	# charon repeats it after 4 s, pluto after 0.5, 0.5, 1 and 2 s
 	expect_num "IKE_SA_INITs of A" "$n" -le $(($(is_pluto A && echo 5 || echo 3) * GIVE_UP))
 	expect "alerts" 1 "$(helper_said 'ALERT: gave up on (gw|net)' | wc -l)"
+}
+
+# The helper has no history, the peer sends and does not answer: one attempt a minute,
+# of three datagrams at most.
+still_unknown_silent()
+{
+	local n
+
+	hurt=$LAB_CHILDREN watched_spi=$(spi_in A net) actions_wanted=1
+	between 'udp dport { 500, 4500 } drop'
+	fault_power_off
+	rm -rf "$LAB/A/state"
+	mkdir "$LAB/A/state"
+	power_on
+	wait_until 30 0.1 helper_said 'no_history: initiating' || fail "nothing is initiated"
+	pause 12
+	stamp
+	n=$(ike_sent "$fault_us" "$now_us" '$8 == 34')
+	note "$n IKE_SA_INITs"
+	expect_num "IKE_SA_INITs of A" "$n" -ge 1
+	expect_num "IKE_SA_INITs of A" "$n" -le 3
+}
+mend_unknown_silent()
+{
+	between_not
+	tunnel_up
+	settle
 }
 
 # An on-demand child that is down, and nobody who wants to send.
