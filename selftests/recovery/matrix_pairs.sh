@@ -62,7 +62,12 @@ is_pluto A || still on_demand on_demand on_demand "$GONE" "$GONE" "an on-demand 
 still unloaded static unloaded 'its connection is not loaded' 'its connection is not loaded' "connection unloaded"
 still not_loaded static not_loaded 'pending|not loaded' 'pending|not loaded' "daemon up, connections not loaded yet"
 still no_daemon static no_daemon 'pending: report' 'pending: report' "IKE daemon absent: counted, reported"
-still daemon_kept static daemon_kept '' '' "IKE daemon restarted, the kernel kept its SAs"
+# libreswan 5 flushes the kernel's SAs when it starts.
+if is_pluto A && [[ $("$PLUTO_DIR/pluto" --version) != *' 4.'* ]]; then
+	heal daemon_flushes static daemon_flushes G2 G2 "IKE daemon restarted, which flushes the SAs"
+else
+	still daemon_kept static daemon_kept '' '' "IKE daemon restarted, the kernel kept its SAs"
+fi
 still daemon_silent static vici_silent 'lost_in_kernel: rekey' 'lost_in_kernel: rekey' "IKE daemon silent for a while: one rekey, afterwards"
 still slow static slow_responder 'lost_in_kernel: rekey' 'lost_in_kernel: rekey' "responder that takes 5 s: one rekey, no more"
 still closed_by_peer by_peer closed_by_peer "$GONE" "$GONE" "child closed by the peer in order"

@@ -174,6 +174,12 @@ break_daemon()
 	daemon_restarts ip -n "$A" xfrm state flush
 }
 
+break_daemon_flushes()
+{
+	hurt=$LAB_CHILDREN
+	daemon_restarts
+}
+
 # between CHAIN-RULE... - B's firewall rules on what A sends it
 between()
 {

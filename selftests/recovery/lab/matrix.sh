@@ -112,7 +112,7 @@ heal_trial()
 	done
 	[ -z "$(rungs_now)" ] || wait_until 15 0.1 helpers_said "healed (gw|net)" || {
 		fail "$what: no helper says that it is healed"
-		note "$(log_since A invspid "$said_mark")"
+		lab_logs 80
 	}
 	wait_until 10 0.1 tunnel_is "$state" || {
 		fail "$what: A's SAs are $(tunnel_state), not $state"
