@@ -153,6 +153,78 @@ static void test_revive(void)
 	hist_close(h);
 }
 
+static void add_child(struct sas *s, const char *name, uint32_t spi, uint32_t number)
+{
+	struct ike_child *c = listing_add(s, name, spi, 0);
+
+	c->uniqueid = number;
+	c->no_group = true;
+}
+
+static void expect_algs(struct history *h, const char *what, uint32_t spi, const char *want)
+{
+	struct hist_sa sa;
+
+	ktap_str(what, want, hist_lookup(h, spi, ESP, &sa) ? "no row" : sa.algs);
+}
+
+/* With which key exchange a child is made by itself. */
+static void test_group(void)
+{
+	const char *dir = new_dir();
+	struct history *h = open_dir(dir);
+	struct sas s;
+
+	listing_begin(&s, "gw");
+	add_child(&s, "net", 0x11, 1);
+	add_child(&s, "net2", 0x12, 2);
+	hist_sync(h, NULL, &s.l, clock_ms);
+	expect_algs(h, "came with the IKE_SA: not known", 0x11, "AES_GCM_16-128");
+	expect_algs(h, "made by itself: none", 0x12, "AES_GCM_16-128/MODP_NONE");
+	clock_ms += 1000;
+	listing_begin(&s, "gw");
+	add_child(&s, "net2", 0x12, 2);
+	hist_sync(h, NULL, &s.l, clock_ms);
+	expect_algs(h, "its elder sibling is gone: known all the same", 0x12,
+		    "AES_GCM_16-128/MODP_NONE");
+	h = reopen(h, dir);
+	listing_begin(&s, "gw");
+	add_child(&s, "net2", 0x22, 1);
+	add_child(&s, "net", 0x21, 2);
+	hist_sync(h, NULL, &s.l, clock_ms);
+	expect_algs(h, "a new IKE_SA, it came with that: as before", 0x22,
+		    "AES_GCM_16-128/MODP_NONE");
+	expect_algs(h, "the other one is known now, too", 0x21, "AES_GCM_16-128/MODP_NONE");
+	clock_ms += 1000;
+	listing_begin(&s, "gw");
+	add_child(&s, "net", 0x31, 1);
+	s.child[0].algs = text("AES_GCM_16-128/ECP_384");
+	s.child[0].no_group = false;
+	hist_sync(h, NULL, &s.l, clock_ms);
+	clock_ms += 1000;
+	listing_begin(&s, "gw");
+	add_child(&s, "net", 0x41, 2);
+	hist_sync(h, NULL, &s.l, clock_ms);
+	expect_algs(h, "one with a group, and then with the IKE_SA: that group", 0x41,
+		    "AES_GCM_16-128/ECP_384");
+	clock_ms += 1000;
+	listing_begin(&s, "gw");
+	add_child(&s, "net", 0x51, 3);
+	s.child[0].algs = text("AES_CBC-128/HMAC_SHA2_256_128");
+	hist_sync(h, NULL, &s.l, clock_ms);
+	expect_algs(h, "other algorithms: not known", 0x51, "AES_CBC-128/HMAC_SHA2_256_128");
+	hist_rekey(h, 0x51, 0x52, ESP, clock_ms);
+	s.child[0].spi_in = 0x52;
+	hist_sync(h, NULL, &s.l, clock_ms);
+	expect_algs(h, "a successor: none", 0x52, "AES_CBC-128/HMAC_SHA2_256_128/MODP_NONE");
+	listing_begin(&s, "v1");
+	s.ike.version = 1;
+	add_child(&s, "v1", 0x61, 4);
+	hist_sync(h, NULL, &s.l, clock_ms);
+	expect_algs(h, "IKEv1: none", 0x61, "AES_GCM_16-128/MODP_NONE");
+	hist_close(h);
+}
+
 static void test_rekey(void)
 {
 	const char *dir = new_dir();
@@ -379,7 +451,7 @@ int main(void)
 {
 	static const history_test tests[] = {
 		test_unseen, test_either,     test_restart, test_revive,
-		test_rekey,  test_duplicates, test_reuse,   test_other_peer,
+		test_group,  test_rekey,      test_duplicates, test_reuse, test_other_peer,
 		test_moves,  test_nothing,    NULL
 	};
 

@@ -173,6 +173,10 @@ static void test_golden(void)
 		 "remote_ts=[10.2.0.0/16] if_id_out=0x2b mark_out=0x7/0xff rekey_time=1800 " NONE
 		 "} } ",
 		 built(sa, 2, &gw, NULL, 0));
+	ktap_str("a child made without a key exchange of its own",
+		 HEAD IKE AUTH "net { mode=tunnel esp_proposals=[aes128gcm16] " TS
+			       "rekey_time=3600 " NONE "} } ",
+		 BUILT(s.algs = "AES_GCM_16-128/MODP_NONE"));
 	ktap_str("transport mode: the hosts themselves",
 		 HEAD IKE AUTH
 		 "net { mode=transport " ESP

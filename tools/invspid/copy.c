@@ -112,6 +112,16 @@ int copy_add(struct copy *c, const struct hist_sa *sa)
 	return 0;
 }
 
+bool copy_group_known(const struct ike_copy_child *c)
+{
+	static const char *const groups[] = { "/MODP_", "/ECP_", "/CURVE_", NULL };
+	const char *last = strrchr(c->algs, '/'), *const *g = groups;
+
+	while (last && *g && strncmp(last, *g, strlen(*g)))
+		g++;
+	return last && *g;
+}
+
 const struct ike_copy *copy_get(const struct copy *c)
 {
 	return &c->ike;

@@ -27,6 +27,9 @@ void copy_free(struct copy *c);
  */
 int copy_add(struct copy *c, const struct hist_sa *sa);
 
+/* Whether it is known with what key exchange a child is made by itself: see history_sync.c */
+bool copy_group_known(const struct ike_copy_child *c);
+
 const struct ike_copy *copy_get(const struct copy *c);
 
 /* Whether the history knows enough; *@why is what is not known. See ike_copy_check(), too. */

@@ -121,7 +121,11 @@ const char *dynamic_begin(struct recovery *r)
 		log_info("no copy of %s: not known: %s", r->conn, why);
 		return "not all is known that a copy of the connection needs";
 	}
+	/* The first one comes with the IKE_SA, which leaves its own key exchange open. */
 	ike = copy_get(r->copy);
+	for (i = 0; i < ike->nchild; i++)
+		if (!copy_group_known(&ike->child[i]))
+			recovery_add_name(r, ike->child[i].name);
 	for (i = 0; i < ike->nchild; i++)
 		recovery_add_name(r, ike->child[i].name);
 	return NULL;

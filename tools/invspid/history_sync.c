@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Taking in a listing of the daemon's SAs. */
+#include <stdio.h>
 #include <string.h>
 
 #include "history_int.h"
@@ -49,6 +50,33 @@ static void from_listing(const struct history *h, const struct ike_listing *l,
 	sa->local_ts = c->local_ts;
 	sa->remote_ts = c->remote_ts;
 	sa->installed_at = hist_in(h, install_time(l, c));
+}
+
+/*
+ * The key exchange of a child: charon tells the group, and nothing both if there was none
+ * and if the child came with its IKE_SA, by the key exchange of that (RFC 7296, 1.2). All
+ * others have been made by themselves: those of IKEv1, successors, and what has an older
+ * sibling. The one that came with the IKE_SA is rekeyed as the SA was that it had before.
+ */
+#define NO_GROUP "/MODP_NONE"
+#define ALGS_MAX 256
+
+static void complete_algs(const struct row *before, const struct ike_sa *ike,
+			  const struct ike_child *c, uint32_t oldest, struct hist_sa *sa, char *buf)
+{
+	const char *was = before ? before->sa.algs : NULL;
+	size_t len = c->algs ? strlen(c->algs) : 0;
+
+	if (!c->no_group || !len || len + sizeof(NO_GROUP) > ALGS_MAX)
+		return;
+	if (ike->version == 1 || c->uniqueid != oldest ||
+	    (before && before->sa.spi == c->spi_in && before->sa.rekeyed_from)) {
+		snprintf(buf, ALGS_MAX, "%s" NO_GROUP, c->algs);
+		sa->algs = buf;
+	} else if (was && !strncmp(was, c->algs, len) && was[len] == '/' && strlen(was) < ALGS_MAX) {
+		snprintf(buf, ALGS_MAX, "%s", was);
+		sa->algs = buf;
+	}
 }
 
 static bool same_text(const char *a, const char *b)
@@ -138,10 +166,29 @@ static void ended_but_listed(struct history *h, struct row *row, const struct ik
 	refresh(h, row, sa, now);
 }
 
+static bool is_of(const struct row *row, const struct ike_sa *ike, const struct ike_child *c)
+{
+	return !strcmp(row->sa.conn, ike->conn) && !strcmp(row->sa.child, c->name) &&
+	       same_text(row->sa.remote_id, ike->remote_id);
+}
+
+static const struct row *row_before(const struct history *h, const struct row *row,
+				    const struct ike_sa *ike, const struct ike_child *c)
+{
+	const struct kid *kid;
+
+	if (row && is_of(row, ike, c))
+		return row;
+	kid = kid_find(h, ike->conn, c->name, ike->remote_id);
+	return kid ? kid_newest(kid) : NULL;
+}
+
+/* @oldest: the lowest number of a child of that IKE_SA */
 static void take_child(struct history *h, const struct ike_listing *l, const struct ike_sa *ike,
-		       const struct ike_child *c, int64_t now)
+		       const struct ike_child *c, uint32_t oldest, int64_t now)
 {
 	struct row *row = row_by_spi(h, c->spi_in, c->proto);
+	char algs[ALGS_MAX];
 	struct hist_sa sa;
 
 	if (!counts(c)) {
@@ -150,12 +197,12 @@ static void take_child(struct history *h, const struct ike_listing *l, const str
 		return;
 	}
 	from_listing(h, l, ike, c, &sa);
+	complete_algs(row_before(h, row, ike, c), ike, c, oldest, &sa, algs);
 	if (!row) {
 		add(h, &sa, now);
 		return;
 	}
-	if (strcmp(row->sa.conn, ike->conn) || strcmp(row->sa.child, c->name) ||
-	    !same_text(row->sa.remote_id, ike->remote_id)) {
+	if (!is_of(row, ike, c)) {
 		/* The SPI has a new owner. */
 		if (row->sa.end == END_NONE)
 			row_end(h, row, END_UNSEEN, hist_in(h, now));
@@ -230,13 +277,19 @@ void hist_sync(struct history *h, const struct ike_listing *prev, const struct i
 	int64_t since = proof_since(prev, l);
 	struct row *row, *next;
 	struct kid *kid;
+	uint32_t oldest;
 	size_t i, k;
 
 	rows_reap(h, now);
 	h->syncs++;
-	for (i = 0; i < l->nsa; i++)
+	for (i = 0; i < l->nsa; i++) {
+		oldest = UINT32_MAX;
 		for (k = 0; k < l->sa[i].nchild; k++)
-			take_child(h, l, &l->sa[i], &l->sa[i].child[k], now);
+			if (l->sa[i].child[k].uniqueid < oldest)
+				oldest = l->sa[i].child[k].uniqueid;
+		for (k = 0; k < l->sa[i].nchild; k++)
+			take_child(h, l, &l->sa[i], &l->sa[i].child[k], oldest, now);
+	}
 	mark(h, l);
 	if (prev)
 		mark(h, prev);

@@ -71,6 +71,7 @@ struct ike_child {
 	const char *no_copy; /* static: what a copy could not have, NULL if nothing */
 	char *mode; /* TUNNEL, TRANSPORT, BEET ... */
 	char *algs; /* "AES_GCM_16-128/..." as negotiated */
+	bool no_group; /* the daemon tells groups, and none of this one; see history_sync.c */
 	char *local_ts, *remote_ts; /* comma separated */
 	uint64_t packets_in;
 	int64_t install_age_s;

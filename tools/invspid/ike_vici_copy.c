@@ -64,6 +64,7 @@ static const struct alg {
 	{ ALG_OTHER, false, "PRF_AES128_XCBC", "prfaesxcbc", "" },
 	{ ALG_OTHER, false, "PRF_AES128_CMAC", "prfaescmac", "" },
 	{ ALG_OTHER, false, "ESN", "esn", "" },
+	{ ALG_DH, false, "MODP_NONE", "", "" }, /* of history_sync.c */
 	{ ALG_DH, false, "MODP_768", "modp768", "" },
 	{ ALG_DH, false, "MODP_1024", "modp1024", "" },
 	{ ALG_DH, false, "MODP_1536", "modp1536", "" },
@@ -133,6 +134,8 @@ bool copy_proposal(const char *text, const char *dh, const char **dh_found, char
 		encr |= a->kind == ALG_ENCR;
 		if (a->kind == ALG_DH)
 			*dh_found = a->before;
+		if (!a->before[0])
+			continue;
 		ok = (!at || add_text(buf, size, &at, "-")) &&
 		     add_text(buf, size, &at, a->before) &&
 		     (!a->sized || add(buf, size, &at, text + name + 1, len - name - 1)) &&
@@ -387,6 +390,7 @@ static void put_mark(struct build *u, const char *child, const char *key, uint32
 /*
  * Without a group in it the SA was made with the IKE_SA, and whether a rekey is to
  * have one is not known: then both are offered, and the peer's configuration decides.
+ * libreswan 4.10 that is to have none gets that wrong: it answers with an empty KE payload.
  */
 static void put_proposals(struct build *u, const struct ike_copy_child *c, const char *ike_dh)
 {

@@ -187,10 +187,11 @@ static int algs_to_text(const struct algs *a, char **text)
 		err = add_alg(&list, "/", a->integ, a->integ_size);
 	if (!err)
 		err = add_alg(&list, "/", a->prf, (struct vici_str){ 0 });
-	if (!err)
-		err = add_alg(&list, "/", a->dh, (struct vici_str){ 0 });
 	if (!err && a->esn)
 		err = add_text(&list, "/", (struct vici_str){ "ESN", 3 });
+	/* last: history_sync.c puts it there, too */
+	if (!err)
+		err = add_alg(&list, "/", a->dh, (struct vici_str){ 0 });
 	if (!err)
 		return take_text(list, text);
 	free(list);
@@ -325,6 +326,7 @@ static int parse_child(struct vici_parser *p, struct ike_child *c)
 		c->mark_out_mask = UINT32_MAX;
 	if (!err)
 		err = algs_to_text(&algs, &c->algs);
+	c->no_group = algs.encr.len && !algs.dh.len;
 	if (!err)
 		err = fill_texts(texts);
 	/* Without these three a child can't be told from others. */
