@@ -30,6 +30,10 @@ static void test_settling(void)
 	script.conns_listed = 0;
 	fake_run_for(&loop, 5500);
 	ktap_int("asked for their names only", 0, script.conns_listed);
+	script.answer = "yes";
+	ike_unload_copy(told.ike, "invspid-gw-1", on_done, NULL);
+	fake_run_for(&loop, 5500);
+	ktap_int("a copy was unloaded: asked for all, once", 1, script.conns_listed);
 	script.conns = 0;
 	ktap_ok(wait_state(DAEMON_SETTLING, 6000), "none left, and the log says nothing: settling");
 	script.conns = 1;

@@ -588,6 +588,11 @@ void ike_vici_unload_copy(struct ike_backend *b, const char *name, ike_done_cb c
 	struct op *op = op_new(ike, OP_UNLOAD, arg);
 	struct vici_buf args = { 0 };
 
+	/*
+	 * The names were perhaps told before the copy was loaded, and are the same again: so a
+	 * list that has it would be kept.
+	 */
+	ike->names_hash = 0;
 	op->done_cb = cb;
 	vici_put(&args, "name", name);
 	command(op, "unload-conn", &args, ike->timeout_ms);
