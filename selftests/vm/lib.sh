@@ -174,11 +174,10 @@ vm_hash()
 # ignore them: make would take them for up to date.
 vm_snapshot()
 {
-	local to=$1 f
+	local to=$1
 
 	shift
 	vm_sources "$@" | tar -C "$VM_TREE" --null -T - -cf - | tar -C "$to" -xf - || return
-	find "$to" -type f -perm /100 -print0 | while IFS= read -r -d '' f; do
-		[ "$(head -c 4 "$f" | tr -d '\0')" != $'\x7fELF' ] || rm -f "$f"
-	done
+	LC_ALL=C find "$to" -type f -perm /100 -exec sh -c 'grep -lZaP "^\x7fELF" -- "$@" || :' sh {} + |
+		xargs -0r rm -f
 }
