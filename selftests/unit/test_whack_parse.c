@@ -35,8 +35,8 @@ static const char *addr(const struct ike_addr *a, char buf[INET6_ADDRSTRLEN])
 /* One word a fact, one line a state. */
 static void show_state(FILE *out, const struct whack_state *s)
 {
-	static const char *const kinds[] = { "other", "half-open-i", "half-open-r",
-					     "ike",   "larval",	     "child" };
+	static const char *const kinds[] = { "other", "unanswered", "half-open-i", "half-open-r",
+					     "ike",   "larval",	    "child" };
 	char a[INET6_ADDRSTRLEN], b[INET6_ADDRSTRLEN];
 
 	fprintf(out, "%u %s v%d %s", s->serial, kinds[s->kind], s->version, s->name.name);
@@ -157,8 +157,11 @@ static const struct {
 		   "000 #2: \"a\":500 STATE_V2_PARENT_R1 (x);\n"
 		   "#3: \"a\":4500 IKE_SA_INIT_I (x);\n#4: \"a\":4500 IKE_SA_INIT_R (x);\n",
 	  0,
-	  "1 half-open-i v2 a :500\n2 half-open-r v2 a :500\n"
-	  "3 half-open-i v2 a :4500\n4 half-open-r v2 a :4500\n" },
+	  "1 unanswered v2 a :500\n2 half-open-r v2 a :500\n"
+	  "3 unanswered v2 a :4500\n4 half-open-r v2 a :4500\n" },
+	{ "half-open, answered", NULL,
+	  TOTAL(0) "000 #1: \"a\":500 STATE_V2_PARENT_I2 (x);\n#3: \"a\":4500 IKE_AUTH_I (x);\n", 0,
+	  "1 half-open-i v2 a :500\n3 half-open-i v2 a :4500\n" },
 	{
 		"IKEv1",
 		NULL,
@@ -180,7 +183,7 @@ static const struct {
 	{ "one that waits for its IKE_SA", NULL,
 	  TOTAL(0) "#3: \"a\":500 IKE_SA_INIT_I (x);\n#3: pending CHILD SA for \"net\"\n"
 		   "000 #3: pending Phase 2 for \"b\"[3] 192.0.2.7 replacing #1\n",
-	  0, "0 larval v0 net :0\n0 larval v0 b[3] - :0\n3 half-open-i v2 a :500\n" },
+	  0, "0 larval v0 net :0\n0 larval v0 b[3] - :0\n3 unanswered v2 a :500\n" },
 	{ "a pending one without a name", NULL, TOTAL(0) "#3: pending CHILD SA\n", -EBADMSG,
 	  "#3: pending" },
 
