@@ -75,7 +75,7 @@ kernel_complaints()
 	local text
 
 	[ -w /dev/kmsg ] || return
-	text=$(dmesg 2>/dev/null | sed "1,/$1/d")
+	text=$(dmesg 2>/dev/null | sed "1,/$1/d" | vm/own-races)
 	grep -qE -f vm/splats <<<"$text" && printf '%s\n' "$text" | head -n 200
 }
 

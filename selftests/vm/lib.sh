@@ -111,13 +111,14 @@ vm_own_apt()
 	} >"$apt/apt.conf"
 }
 
-# vm_download SUITE PACKAGE FOLDER - puts the .deb of that suite there
+# vm_download SUITE FOLDER PACKAGE... - puts the .debs of that suite there
 vm_download()
 {
-	local apt
+	local suite=$1 dir=$2 apt
 
+	shift 2
 	apt=$(mktemp -d "${TMPDIR:-/tmp}/xfrm_invspi-apt.XXXXXX") || vm_die "cannot make a temporary folder"
-	vm_own_apt "$apt" "$1" || exit $VM_EXIT_HARNESS
+	vm_own_apt "$apt" "$suite" || exit $VM_EXIT_HARNESS
 	mkdir -p "$apt/cache/archives/partial"
 	cat >>"$apt/apt.conf" <<-C
 	Dir::Etc::Preferences "/dev/null";
@@ -128,11 +129,11 @@ vm_download()
 	C
 	(
 		export APT_CONFIG=$apt/apt.conf
-		apt-get -q update && cd "$3" && apt-get -q download "$2"
+		apt-get -q update && cd "$dir" && apt-get -q download "$@"
 	) >"$apt/log" 2>&1 || {
 		tail -n 20 "$apt/log" >&2
 		rm -rf "$apt"
-		vm_die "cannot fetch $2 of $1"
+		vm_die "cannot fetch $* of $suite"
 	}
 	rm -rf "$apt"
 }

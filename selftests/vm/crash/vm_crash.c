@@ -7,13 +7,57 @@
  */
 #include <linux/bug.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 
 static char *kind = "";
 module_param(kind, charp, 0);
-MODULE_PARM_DESC(kind, "warn, oops, bug, refcount or hung");
+MODULE_PARM_DESC(
+	kind,
+	"warn, oops, bug, refcount, hung; with a kernel that sees it: freed, leak, sleep, order, shift");
+
+static DEFINE_MUTEX(vm_crash_a);
+static DEFINE_MUTEX(vm_crash_b);
+static DEFINE_SPINLOCK(vm_crash_lock);
+
+/* What only a kernel that checks itself complains about */
+static int vm_crash_checked(void)
+{
+	static volatile unsigned int too_far = 40;
+	int *p;
+
+	if (!strcmp(kind, "freed") || !strcmp(kind, "leak")) {
+		p = kzalloc(100, GFP_KERNEL);
+		if (!p)
+			return -ENOMEM;
+		if (!strcmp(kind, "leak"))
+			return -ECANCELED;
+		kfree(p);
+		WRITE_ONCE(*p, 1);
+	} else if (!strcmp(kind, "sleep")) {
+		spin_lock(&vm_crash_lock);
+		might_sleep();
+		spin_unlock(&vm_crash_lock);
+	} else if (!strcmp(kind, "order")) {
+		mutex_lock(&vm_crash_a);
+		mutex_lock(&vm_crash_b);
+		mutex_unlock(&vm_crash_b);
+		mutex_unlock(&vm_crash_a);
+		mutex_lock(&vm_crash_b);
+		mutex_lock(&vm_crash_a);
+		mutex_unlock(&vm_crash_a);
+		mutex_unlock(&vm_crash_b);
+	} else if (!strcmp(kind, "shift")) {
+		pr_info("1 << 40 is %d\n", 1 << too_far);
+	} else {
+		pr_err("unknown kind '%s'\n", kind);
+	}
+	return -ECANCELED;
+}
 
 static int __init vm_crash_init(void)
 {
@@ -31,7 +75,7 @@ static int __init vm_crash_init(void)
 		/* longer than the test sets kernel.hung_task_timeout_secs to */
 		schedule_timeout_uninterruptible(8 * HZ);
 	} else {
-		pr_err("unknown kind '%s'\n", kind);
+		return vm_crash_checked();
 	}
 	return -ECANCELED;
 }
