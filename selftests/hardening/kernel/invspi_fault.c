@@ -36,9 +36,9 @@
 #endif
 
 static char within[64] = "[xfrm_invspi]";
-module_param_string(within, within, sizeof(within), 0644);
+static struct kparam_string fault_within = { sizeof(within), within };
 static char comm[TASK_COMM_LEN];
-module_param_string(comm, comm, sizeof(comm), 0644);
+static struct kparam_string fault_comm = { sizeof(comm), comm };
 
 static atomic_t fault_seen = ATOMIC_INIT(0);
 static atomic_t fault_failed = ATOMIC_INIT(0);
@@ -154,6 +154,23 @@ static const struct kernel_param_ops fault_ops = {
 	.get = param_get_uint,
 };
 
+/* Without the end of the line, which the kernel leaves at a text. */
+static int fault_set_text(const char *val, const struct kernel_param *kp)
+{
+	int err = param_set_copystring(val, kp);
+
+	if (!err)
+		kp->str->string[strcspn(kp->str->string, "\n")] = '\0';
+	return err;
+}
+
+static const struct kernel_param_ops fault_text_ops = {
+	.set = fault_set_text,
+	.get = param_get_string,
+};
+
+module_param_cb(within, &fault_text_ops, &fault_within, 0644);
+module_param_cb(comm, &fault_text_ops, &fault_comm, 0644);
 module_param_cb(nth, &fault_ops, &fault_nth, 0644);
 module_param_cb(every, &fault_ops, &fault_every, 0644);
 module_param_named(seen, fault_seen.counter, int, 0444);
