@@ -113,6 +113,22 @@ static int __init invspi_check_params(void)
 }
 
 /*
+ * Why the module does not load, in one line. Return: the error for the loader, to
+ * which -EEXIST would mean that the module is loaded already, and all is well.
+ */
+static int __init invspi_refuse(const char *step, int err)
+{
+	const char *why = "failed";
+
+	if (err == -EEXIST)
+		why = "taken by another module";
+	else if (err == -ENOMEM)
+		why = "no memory";
+	pr_err("cannot set up: %s: %s (error %d)\n", step, why, err);
+	return err == -EEXIST ? -EBUSY : err;
+}
+
+/*
  * ORDER: packets come last, when there is all that they need; requests and
  * listeners before them, so that nobody hears of a flow that cannot be read.
  * Unloading goes the other way round. Events are shut off before the family
@@ -157,8 +173,7 @@ err_event:
 err_table:
 	invspi_table_module_exit();
 err_step:
-	pr_err("cannot set up: %s: error %d\n", step, err);
-	return err;
+	return invspi_refuse(step, err);
 }
 
 static void __exit invspi_exit(void)
