@@ -6,80 +6,15 @@
 #
 #   PEER 192.0.2.2, 2001:db8::2 (p0) -------- (g0) 192.0.2.1, 2001:db8::1 GW
 #
-# shellcheck source=SCRIPTDIR/../lib/net.sh
-. "$(dirname "$0")/../lib/net.sh"
+# shellcheck source=SCRIPTDIR/../lib/churn.sh
+. "$(dirname "$0")/../lib/churn.sh"
 
 : "${CHURN_SECONDS:=20}"	# how long all of it goes on at once
 : "${CHURN_NAMESPACES:=10}"	# how many are destroyed
-RATE=6000
 
 need_module
 setup_ns GW PEER
 veth "$GW" g0 "192.0.2.1/24 2001:db8::1/64" "$PEER" p0 "192.0.2.2/24 2001:db8::2/64"
-PIDS=()
-
-# again NAME COMMAND... - runs it again and again in the background until $NS_TMP/stop
-# is there; counts the runs, and notes what fails
-again()
-{
-	local name=$1 n=0 out
-
-	shift
-	while [ ! -e "$NS_TMP/stop" ]; do
-		out=$("$@" 2>&1) || echo "$out" >>"$NS_TMP/$name.failed"
-		n=$((n + 1))
-		echo $n >"$NS_TMP/$name.runs"
-		pause 0.02
-	done
-}
-
-# start NAME COMMAND...
-start()
-{
-	echo 0 >"$NS_TMP/$1.runs"
-	: >"$NS_TMP/$1.failed"
-	again "$@" &
-	PIDS+=($!)
-}
-
-finish()
-{
-	: >"$NS_TMP/stop"
-	wait "${PIDS[@]}"
-	PIDS=()
-	rm "$NS_TMP/stop"
-}
-
-# flood_start - in the background, pid in FLOOD
-flood_start()
-{
-	background on "$1" flood -n 100000000 -r $RATE p0 "$2" 192.0.2.1 2001:db8::1
-	FLOOD=$!
-}
-
-resize()
-{
-	invspi -n "$GW" config set flows-max $((16 << RANDOM % 10))
-}
-
-# What has gone meanwhile cannot be deleted, and that is told.
-delete()
-{
-	local out
-
-	out=$(invspi -n "$GW" flow delete "$@" 2>&1) && return
-	[[ $out == *"no flow matches"* ]] || { echo "$out"; return 1; }
-}
-
-# A dump may be cut off by a restart more often than the tool tries.
-show()
-{
-	local out
-
-	out=$(invspi -n "$GW" flow show "$@" 2>&1 >/dev/null) && return
-	[[ $out == *interrupt* || $out == *changed* ]] || { echo "$out"; return 1; }
-}
-
 at_once()
 {
 	local name
@@ -103,15 +38,6 @@ at_once()
 	poll 10 settled
 	expect_num "packets without an SA" "$(xfrm_stat "$GW" XfrmInNoStates)" -gt 1000
 	expect_sums "$GW"
-}
-
-settled()
-{
-	local -A k=() m=()
-
-	read_xfrm_stat "$GW" k
-	read_module_stat "$GW" m
-	[ "${k[no_state]}" = "${m[no_state]}" ]
 }
 
 # The kernel flags a dump during which the table began anew, and the tool asks
@@ -164,11 +90,6 @@ destroyed()
 		stop $FLOOD 2>/dev/null
 	done
 	expect_sums "$GW"
-}
-
-has_flows()
-{
-	[ "$(stats "$1" .flows)" -ge "$2" ]
 }
 
 net_main \
