@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2154,SC2034 # check has, or wants, these
+# The parts of check that are about the module doing no harm. Sourced by check.
+
+HARDENING_PARTS="unload_1000      the module loaded and unloaded 1000 times under traffic
+namespaces       10,000 network namespaces come and go
+races            everything at once on four processors, on Debian 12
+debug_kernel     a kernel that checks itself is built
+debug_net_1      the module's tests on it: first half
+debug_net_2      ... second half
+debug_attack     ... under attack from four processors
+debug_faults     ... each allocation fails once
+debug_fuzz_nl_1  ... 500,000 netlink messages, valid, mutated and random
+debug_fuzz_nl_2  ... 500,000 others
+debug_fuzz_pkt_1 ... 500,000 packets, valid and mutated
+debug_fuzz_pkt_2 ... 500,000 others
+debug_races      ... everything at once on four processors
+debug_spaces     ... 1,000 network namespaces come and go
+coverage         what of the module all these have run
+kcsan_kernel     a kernel that looks for data races is built
+kcsan            the module's table and counters on it
+soak_1           two gateways under attack, one failure after the other, for 20 minutes
+soak_2           20 minutes more, with what the helpers remember
+"
+# None of them is about this machine's own kernel.
+HARDENING_VM_ONLY="hardening $(awk '{ print $1 }' <<<"$HARDENING_PARTS" | paste -sd' ')"
+
+# hard RELEASE SECONDS VM-OPTIONS COMMAND... - as vm, with four processors and caches of
+# the module's own
+hard()
+{
+	local vm_options="--cpus 4 --append slab_nomerge $3"
+
+	vm "$1" "$2" "${@:4}"
+}
+
+# debug SECONDS COMMAND... - on the kernel that checks itself; what of the module runs is
+# remembered
+debug()
+{
+	hard bookworm "$1" "--kernel debug --memory 4096 --coverage $(coverage_folder)/$part.tar" "${@:2}"
+}
+
+# coverage_folder - prints where that is, a folder for each state of the module
+coverage_folder()
+{
+	local dir
+
+	dir=$(KERNEL=debug vm/build bookworm kmod) || return
+	dir=$(dirname "$(report_file)")/coverage/${dir##*/}
+	mkdir -p "$dir" && echo "$dir"
+}
+
+part_hardening()
+{
+	hard bookworm 900 "" env MESSAGES=20000 PACKETS=20000 NAMESPACES=200 FAULT_STEP=8 /selftests/run.sh \
+		hardening/{refuse,fuzz_nl,fuzz_pkt,namespaces}.sh
+}
+part_unload_1000()	{ hard bookworm 1500 "" env UNLOAD_TIMES=1000 /selftests/run.sh -t 1480 net/unload.sh; }
+part_namespaces()	{ hard bookworm 1500 "" /selftests/run.sh -t 1480 hardening/namespaces.sh; }
+part_races()		{ hard bookworm 1500 "" env RACE_SECONDS=500 /selftests/run.sh -t 1480 hardening/races.sh; }
+part_debug_kernel()	{ vm/kernel bookworm debug >/dev/null && ./run.sh -t 1480 vm/selftest-debug.sh; }
+# debug_net SED-SCRIPT [NAME...] - of the module's other tests those lines, and these
+# shellcheck disable=SC2086 # words wanted
+debug_net()
+{
+	local names
+
+	names=$(sed -n "$1" <<<"$NET")
+	debug 1500 env $QUICK /selftests/run.sh -t 900 $names "${@:2}"
+}
+part_debug_net_1()	{ debug_net 'p;n'; }
+part_debug_net_2()	{ debug_net 'n;p' contract hardening/esp_in_tcp.sh; }
+# shellcheck disable=SC2086 # words wanted
+part_debug_attack()	{ debug 1500 env $QUICKER /selftests/run.sh -t 900 $ATTACK; }
+part_debug_faults()	{ debug 1500 /selftests/run.sh -t 1480 hardening/refuse.sh hardening/faults.sh; }
+# fuzz_nl SEED, fuzz_pkt SEED
+fuzz_nl()		{ debug 1500 env MESSAGES=500000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_nl.sh; }
+fuzz_pkt()		{ debug 1500 env PACKETS=500000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_pkt.sh; }
+part_debug_fuzz_nl_1()	{ fuzz_nl 1; }
+part_debug_fuzz_nl_2()	{ fuzz_nl 2; }
+part_debug_fuzz_pkt_1()	{ fuzz_pkt 1; }
+part_debug_fuzz_pkt_2()	{ fuzz_pkt 2; }
+part_debug_races()	{ debug 1500 env RACE_SECONDS=400 UNLOAD_TIMES=50 /selftests/run.sh -t 1480 \
+	hardening/races.sh net/unload.sh; }
+part_debug_spaces()	{ debug 1500 env NAMESPACES=1000 /selftests/run.sh -t 1480 hardening/namespaces.sh; }
+part_coverage()
+{
+	vm/coverage "$(KERNEL=debug vm/build bookworm kmod)/gcov" "$(coverage_folder)" &&
+		echo "1 passed, 0 failed"
+}
+part_kcsan_kernel()	{ vm/kernel bookworm kcsan >/dev/null && echo "1 passed, 0 failed"; }
+part_kcsan()
+{
+	# shellcheck disable=SC2086 # words wanted
+	hard bookworm 1500 "--kernel kcsan" env $QUICKER RACE_SECONDS=120 /selftests/run.sh -t 900 \
+		net/table.sh net/table_change.sh net/flood.sh net/churn.sh hardening/races.sh
+}
+# soak SEED
+soak()
+{
+	local vm_options
+
+	vm_options="--append slab_nomerge --share $(matrix_folder)"
+	vm bookworm 1500 env "SEED=$1" /selftests/run.sh -t 1480 recovery/soak.sh
+}
+part_soak_1()		{ rm -rf "$(matrix_folder)/soak"; soak 1; }
+part_soak_2()		{ soak 2; }
