@@ -36,22 +36,6 @@ load()
 	modprobe xfrm_invspi $LARGE
 }
 
-after_load()
-{
-	local said
-
-	if [ "$1" = 0 ]; then
-		expect_ok "rmmod" rmmod xfrm_invspi
-		return
-	fi
-	said=$(dmesg | sed -n 's/^\[[^]]*\] \(xfrm_invspi: .*\)/\1/p')
-	expect_match "what the log says" '^xfrm_invspi: cannot set up: [a-zA-Z0-9 ]*: no memory \(error -12\)$' "$said"
-	expect "lines" 1 "$(wc -l <<<"$said")"
-	expect_match "what modprobe says" "Cannot allocate memory" "$out"
-	expect_nothing_left "$out"
-	[ -z "$ktap_bad" ]
-}
-
 loads()
 {
 	fail_each after_load load

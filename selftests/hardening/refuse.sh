@@ -69,22 +69,6 @@ load()
 	modprobe xfrm_invspi
 }
 
-# after_load STATUS - it has said so in one line, or it can do without
-after_load()
-{
-	local said
-
-	if [ "$1" = 0 ]; then
-		expect_ok "rmmod" rmmod xfrm_invspi
-		return
-	fi
-	said=$(dmesg | sed -n 's/^\[[^]]*\] \(xfrm_invspi: .*\)/\1/p')
-	expect "lines in the log" 1 "$(wc -l <<<"$said")"
-	expect_match "what the log says" '^xfrm_invspi: cannot set up: [a-zA-Z0-9 ]*: no memory \(error -12\)$' "$said"
-	expect_nothing_left "$out"
-	[ -z "$ktap_bad" ]
-}
-
 back()
 {
 	must modprobe xfrm_invspi

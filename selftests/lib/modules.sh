@@ -99,3 +99,21 @@ fail_each()
 	FAULTS_IN_ALL=$((FAULTS_IN_ALL + faults))
 	expect "exit status of $*, when nothing fails" 0 $status || note "$out"
 }
+
+# after_load STATUS - for fail_each, after a modprobe with an empty log: it has said so in
+# one line, and left nothing, or it can do without
+after_load()
+{
+	local said
+
+	if [ "$1" = 0 ]; then
+		expect_ok "rmmod" rmmod xfrm_invspi
+		return
+	fi
+	said=$(dmesg | sed -n 's/^\[[^]]*\] \(xfrm_invspi: .*\)/\1/p')
+	expect_match "what the log says" '^xfrm_invspi: cannot set up: [a-zA-Z0-9 ]*: no memory \(error -12\)$' "$said"
+	expect "lines" 1 "$(wc -l <<<"$said")"
+	expect_match "what modprobe says" "Cannot allocate memory" "$out"
+	expect_nothing_left "$out"
+	[ -z "$ktap_bad" ]
+}
