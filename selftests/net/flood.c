@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "bytes.h"
 
 #define BATCH 64
 #define PAYLOAD 64 /* after the ESP header */
@@ -134,18 +135,6 @@ static uint64_t mix(uint64_t z)
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9; /* splitmix64: any seed will do */
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
 	return z ^ (z >> 31);
-}
-
-static void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = v >> 8;
-	p[1] = v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
 }
 
 /* From 10.0.0.0/8, which no namespace here is in: nothing takes it for martian. */

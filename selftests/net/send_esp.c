@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "args.h"
+#include "bytes.h"
 
 #define PACKET_MAX 65535
 #define PAYLOAD_MAX 60000
@@ -252,18 +253,6 @@ static void parse(struct options *o, int argc, char **argv)
 		o->flows = 1;
 }
 
-static void put16(uint8_t *p, uint16_t v)
-{
-	p[0] = v >> 8;
-	p[1] = v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
 static uint64_t next_random(uint64_t *s)
 {
 	uint64_t z = *s += 0x9e3779b97f4a7c15; /* splitmix64: any seed will do */
@@ -271,22 +260,6 @@ static uint64_t next_random(uint64_t *s)
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
 	return z ^ (z >> 31);
-}
-
-static uint32_t sum16(const uint8_t *p, size_t n, uint32_t sum)
-{
-	for (size_t i = 0; i + 1 < n; i += 2)
-		sum += p[i] << 8 | p[i + 1];
-	if (n % 2)
-		sum += p[n - 1] << 8;
-	return sum;
-}
-
-static uint16_t fold(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
 }
 
 /* ESP or AH: header and filler. Returns the length. */

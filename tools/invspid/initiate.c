@@ -265,8 +265,8 @@ static void on_initiated(void *arg, int err, const char *errmsg)
 	if (err) {
 		log_warn("cannot initiate %s/%s: %s", r->conn, r->names[r->cur],
 			 errmsg ? errmsg : strerror(-err));
-		/* On an IKE_SA that is there, each child is for itself. */
 		r->timed_out = err == -ETIMEDOUT;
+		/* On an IKE_SA that is there, each child is for itself. */
 		if (!r->initiated && !r->has_ike) {
 			on_half_made_timer(&r->timer);
 			return;
