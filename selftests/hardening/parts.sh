@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154,SC2034 # check has, or wants, these
-# The parts of check that are about the module doing no harm. Sourced by check.
+# The parts of check that are about doing no harm. Sourced by check.
 
 HARDENING_PARTS="unload_1000      the module loaded and unloaded 1000 times under traffic
 namespaces       10,000 network namespaces come and go
@@ -17,6 +17,11 @@ debug_fuzz_pkt_2 ... 500,000 others
 debug_races      ... everything at once on four processors
 debug_spaces     ... 1,000 network namespaces come and go
 coverage         what of the module all these have run
+tools_units      what of the tools runs: unit tests
+tools_ops        ... doctor, metrics, top, recorder, and the tests of the module
+tools_heal       ... failures, once each, on strongSwan
+tools_libreswan  ... and on libreswan
+coverage_tools   what of the tools these four have run
 kcsan_kernel     a kernel that looks for data races is built
 kcsan            the module's table and counters on it
 soak_1           two gateways under attack, one failure after the other, for 20 minutes
@@ -38,17 +43,42 @@ hard()
 # remembered
 debug()
 {
-	hard bookworm "$1" "--kernel debug --memory 4096 --coverage $(coverage_folder)/$part.tar" "${@:2}"
+	hard bookworm "$1" "--kernel debug --memory 4096 --coverage $(coverage_folder kmod)/$part.tar" "${@:2}"
 }
 
-# coverage_folder - prints where that is, a folder for each state of the module
+# counted COMMAND... - the tools count what of them runs
+counted()
+{
+	local vm_options
+
+	vm_options="--coverage $(coverage_folder tools)/$part.tar"
+	vm bookworm 1500 env TRIALS=1 TRIALS_STILL=1 "$@"
+}
+
+# counting kmod|tools - prints the folder of these as they are built to count what runs
+counting()
+{
+	COVERAGE=1 KERNEL=debug vm/build bookworm "$1"
+}
+
+# coverage_folder kmod|tools - prints where that is kept, a folder for each of their states
 coverage_folder()
 {
 	local dir
 
-	dir=$(KERNEL=debug vm/build bookworm kmod) || return
+	dir=$(counting "$1") || return
 	dir=$(dirname "$(report_file)")/coverage/${dir##*/}
 	mkdir -p "$dir" && echo "$dir"
+}
+
+# coverage kmod|tools
+coverage()
+{
+	local notes runs
+
+	notes=$(counting "$1")/gcov || return
+	runs=("$(coverage_folder "$1")"/*.tar)
+	vm/coverage -l "${runs[@]/#/$notes:}" && echo "1 passed, 0 failed"
 }
 
 part_hardening()
@@ -84,11 +114,37 @@ part_debug_fuzz_pkt_2()	{ fuzz_pkt 2; }
 part_debug_races()	{ debug 1500 env RACE_SECONDS=400 UNLOAD_TIMES=50 /selftests/run.sh -t 1480 \
 	hardening/races.sh net/unload.sh; }
 part_debug_spaces()	{ debug 1500 env NAMESPACES=1000 /selftests/run.sh -t 1480 hardening/namespaces.sh; }
-part_coverage()
+part_coverage()		{ coverage kmod; }
+# In a copy: the tree keeps the tools that it has.
+part_tools_units()
 {
-	vm/coverage "$(KERNEL=debug vm/build bookworm kmod)/gcov" "$(coverage_folder)" &&
-		echo "1 passed, 0 failed"
+	local dir status file
+
+	file=$(coverage_folder tools)/$part.tar
+	dir=$(mktemp -d) && mkdir "$dir/src" &&
+		cp -a ../kmod ../uapi ../tools ../selftests ../Makefile ../Kbuild "$dir/src/" &&
+		make -s -C "$dir/src/tools" clean && make -s -C "$dir/src/selftests/unit" clean &&
+		make -s -j2 -C "$dir/src/selftests/unit" COVERAGE=1 all &&
+		make -s -C "$dir/src/selftests/unit" COVERAGE=1 check
+	status=$?
+	(cd "$dir/src" && find tools -name '*.gc??' -o -name '*.[ch]' | tar -T - -cf "$file")
+	rm -rf "$dir"
+	return $status
 }
+part_tools_ops()
+{
+	counted /selftests/run.sh -t 400 ops/{doctor,metrics,top}.sh net/{log,table,table_change,events}.sh \
+		recovery/{ike_vici,xfrm,record,record_snmp,silent}.sh
+}
+part_tools_heal()
+{
+	counted /selftests/run.sh -t 1000 recovery/{matrix_heal,rungs,early,both,dynamic,negative}.sh
+}
+part_tools_libreswan()
+{
+	counted env PAIR=libreswan-strongswan /selftests/run.sh -t 1480 recovery/matrix_pairs.sh
+}
+part_coverage_tools()	{ coverage tools; }
 part_kcsan_kernel()	{ vm/kernel bookworm kcsan >/dev/null && echo "1 passed, 0 failed"; }
 part_kcsan()
 {

@@ -318,13 +318,27 @@ t_icount()
 	expect processors 1 "$(cat "$tmp/out")"
 }
 
+t_coverage()
+{
+	local notes
+
+	vm --coverage "$tmp/ran.tar" -- sh -c 'invspi -V; invspi --nonsense; invspid --nonsense; true'
+	expect status 0 "$status"
+	notes=$(COVERAGE=1 "$here/build" "$release" tools)/gcov
+	"$here/coverage" "$notes:$tmp/ran.tar" >"$tmp/out" 2>"$tmp/err" || cat "$tmp/err" >>"$tmp/out"
+	expect_match "of both programs" "^tools/invspi/main.c +[0-9]+ +[1-9]" "$tmp/out"
+	expect_match "of both programs" "^tools/invspid/main.c +[0-9]+ +[1-9]" "$tmp/out"
+	"$here/coverage" -l "$notes:$tmp/ran.tar" >"$tmp/out" 2>&1
+	expect_match "a line that did not run" "^  tools/invspid/main.c:[0-9]+: ." "$tmp/out"
+}
+
 t_usage()
 {
 	local args
 
 	for args in "--release woody -- true" "--timeout 0 -- true" "--timeout 1s -- true" \
 		"--cpus 0 -- true" "--memory x -- true" "--share /no/such -- true" \
-		"--nonsense -- true" "--kernel best -- true" "--root deb -- true" "--timeout" "--" ""; do
+		"--nonsense -- true" "--kernel best -- true" "--coverage x --sanitize -- true" "--root deb -- true" "--timeout" "--" ""; do
 		# shellcheck disable=SC2086 # words wanted
 		"$here/run" $args >"$tmp/out" 2>"$tmp/err" </dev/null
 		expect "status of '$args'" 125 "$?"
