@@ -10,10 +10,14 @@ debug_net_1      the module's tests on it: first half
 debug_net_2      ... second half
 debug_attack     ... under attack from four processors
 debug_faults     ... each allocation fails once
-debug_fuzz_nl_1  ... 500,000 netlink messages, valid, mutated and random
-debug_fuzz_nl_2  ... 500,000 others
-debug_fuzz_pkt_1 ... 500,000 packets, valid and mutated
-debug_fuzz_pkt_2 ... 500,000 others
+debug_fuzz_nl_1  ... 250,000 netlink messages, valid, mutated and random
+debug_fuzz_nl_2  ... 250,000 others
+debug_fuzz_nl_3  ... 250,000 others
+debug_fuzz_nl_4  ... 250,000 others
+debug_fuzz_pkt_1 ... 250,000 packets, valid and mutated
+debug_fuzz_pkt_2 ... 250,000 others
+debug_fuzz_pkt_3 ... 250,000 others
+debug_fuzz_pkt_4 ... 250,000 others
 debug_races      ... everything at once on four processors
 debug_spaces     ... 1,000 network namespaces come and go
 coverage         what of the module all these have run
@@ -105,12 +109,16 @@ part_debug_net_2()	{ debug_net 'n;p' contract hardening/esp_in_tcp.sh; }
 part_debug_attack()	{ debug 1500 env $QUICKER /selftests/run.sh -t 900 $ATTACK; }
 part_debug_faults()	{ debug 1500 /selftests/run.sh -t 1480 hardening/refuse.sh hardening/faults.sh; }
 # fuzz_nl SEED, fuzz_pkt SEED
-fuzz_nl()		{ debug 1500 env MESSAGES=500000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_nl.sh; }
-fuzz_pkt()		{ debug 1500 env PACKETS=500000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_pkt.sh; }
+fuzz_nl()		{ debug 1500 env MESSAGES=250000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_nl.sh; }
+fuzz_pkt()		{ debug 1500 env PACKETS=250000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_pkt.sh; }
 part_debug_fuzz_nl_1()	{ fuzz_nl 1; }
 part_debug_fuzz_nl_2()	{ fuzz_nl 2; }
+part_debug_fuzz_nl_3()	{ fuzz_nl 3; }
+part_debug_fuzz_nl_4()	{ fuzz_nl 4; }
 part_debug_fuzz_pkt_1()	{ fuzz_pkt 1; }
 part_debug_fuzz_pkt_2()	{ fuzz_pkt 2; }
+part_debug_fuzz_pkt_3()	{ fuzz_pkt 3; }
+part_debug_fuzz_pkt_4()	{ fuzz_pkt 4; }
 part_debug_races()	{ debug 1500 env RACE_SECONDS=400 UNLOAD_TIMES=50 /selftests/run.sh -t 1480 \
 	hardening/races.sh net/unload.sh; }
 part_debug_spaces()	{ debug 1500 env NAMESPACES=1000 /selftests/run.sh -t 1480 hardening/namespaces.sh; }
