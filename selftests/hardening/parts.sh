@@ -11,6 +11,7 @@ debug_net_2      ... the ones behind these
 debug_net_3      ... and behind these
 debug_net_4      ... the others
 debug_attack     ... under attack from four processors
+debug_refuse     ... the module refuses to load
 debug_faults     ... each allocation fails once
 debug_fuzz_nl_1  ... 250,000 netlink messages, valid, mutated and random
 debug_fuzz_nl_2  ... 250,000 others
@@ -113,7 +114,8 @@ part_debug_net_3()	{ debug_net 3; }
 part_debug_net_4()	{ debug_net 4 hardening/esp_in_tcp.sh; }
 # shellcheck disable=SC2086 # words wanted
 part_debug_attack()	{ debug 1500 env $QUICKER /selftests/run.sh -t 900 $ATTACK; }
-part_debug_faults()	{ debug 1500 /selftests/run.sh -t 1480 hardening/refuse.sh hardening/faults.sh; }
+part_debug_refuse()	{ debug 1500 /selftests/run.sh -t 1480 hardening/refuse.sh; }
+part_debug_faults()	{ debug 1500 /selftests/run.sh -t 1480 hardening/faults.sh; }
 # fuzz_nl SEED, fuzz_pkt SEED
 fuzz_nl()		{ debug 1500 env MESSAGES=250000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_nl.sh; }
 fuzz_pkt()		{ debug 1500 env PACKETS=250000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_pkt.sh; }
