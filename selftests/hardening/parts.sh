@@ -51,7 +51,7 @@ hard()
 # remembered
 debug()
 {
-	hard bookworm "$1" "--kernel debug --memory 4096 --coverage $(coverage_folder kmod)/$part.tar" "${@:2}"
+	hard bookworm "$1" "--kernel debug --memory 4096 --coverage $(coverage_folder "$(counting kmod)")/$part.tar" "${@:2}"
 }
 
 # counted COMMAND... - the tools count what of them runs
@@ -59,7 +59,7 @@ counted()
 {
 	local vm_options
 
-	vm_options="--coverage $(coverage_folder tools)/$part.tar"
+	vm_options="--coverage $(coverage_folder "$(counting tools)")/$part.tar"
 	vm bookworm 1500 env TRIALS=1 TRIALS_STILL=1 "$@"
 }
 
@@ -69,24 +69,23 @@ counting()
 	COVERAGE=1 KERNEL=debug vm/build bookworm "$1"
 }
 
-# coverage_folder kmod|tools - prints where that is kept, a folder for each of their states
+# coverage_folder BUILD - prints where is kept what of that build (counting) has run
 coverage_folder()
 {
 	local dir
 
-	dir=$(counting "$1") || return
-	dir=$(dirname "$(report_file)")/coverage/${dir##*/}
+	dir=$(dirname "$(report_file)")/coverage/${1##*/}
 	mkdir -p "$dir" && echo "$dir"
 }
 
 # coverage kmod|tools
 coverage()
 {
-	local notes runs
+	local dir runs
 
-	notes=$(counting "$1")/gcov || return
-	runs=("$(coverage_folder "$1")"/*.tar)
-	vm/coverage -l "${runs[@]/#/$notes:}" && echo "1 passed, 0 failed"
+	dir=$(counting "$1") || return
+	runs=("$(coverage_folder "$dir")"/*.tar)
+	vm/coverage -l "${runs[@]/#/$dir/gcov:}" && echo "1 passed, 0 failed"
 }
 
 part_hardening()
@@ -136,7 +135,7 @@ part_tools_units()
 {
 	local dir status file
 
-	file=$(coverage_folder tools)/$part.tar
+	file=$(coverage_folder "$(counting tools)")/$part.tar
 	dir=$(mktemp -d) && mkdir "$dir/src" &&
 		cp -a ../kmod ../uapi ../tools ../selftests ../Makefile ../Kbuild "$dir/src/" &&
 		make -s -C "$dir/src/tools" clean && make -s -C "$dir/src/selftests/unit" clean &&

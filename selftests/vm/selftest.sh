@@ -338,7 +338,8 @@ t_usage()
 
 	for args in "--release woody -- true" "--timeout 0 -- true" "--timeout 1s -- true" \
 		"--cpus 0 -- true" "--memory x -- true" "--share /no/such -- true" \
-		"--nonsense -- true" "--kernel best -- true" "--coverage x --sanitize -- true" "--root deb -- true" "--timeout" "--" ""; do
+		"--nonsense -- true" "--kernel best -- true" "--root deb -- true" \
+		"--coverage x --sanitize -- true" "--timeout" "--" ""; do
 		# shellcheck disable=SC2086 # words wanted
 		"$here/run" $args >"$tmp/out" 2>"$tmp/err" </dev/null
 		expect "status of '$args'" 125 "$?"
