@@ -115,17 +115,21 @@ part_debug_net_4()	{ debug_net 4 hardening/esp_in_tcp.sh; }
 part_debug_attack()	{ debug 1500 env $QUICKER /selftests/run.sh -t 900 $ATTACK; }
 part_debug_refuse()	{ debug 1500 /selftests/run.sh -t 1480 hardening/refuse.sh; }
 part_debug_faults()	{ debug 1500 /selftests/run.sh -t 1480 hardening/faults.sh; }
-# fuzz_nl SEED, fuzz_pkt SEED
-fuzz_nl()		{ debug 1500 env MESSAGES=250000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_nl.sh; }
-fuzz_pkt()		{ debug 1500 env PACKETS=250000 "SEED=$1" /selftests/run.sh -t 1480 hardening/fuzz_pkt.sh; }
-part_debug_fuzz_nl_1()	{ fuzz_nl 1; }
-part_debug_fuzz_nl_2()	{ fuzz_nl 2; }
-part_debug_fuzz_nl_3()	{ fuzz_nl 3; }
-part_debug_fuzz_nl_4()	{ fuzz_nl 4; }
-part_debug_fuzz_pkt_1()	{ fuzz_pkt 1; }
-part_debug_fuzz_pkt_2()	{ fuzz_pkt 2; }
-part_debug_fuzz_pkt_3()	{ fuzz_pkt 3; }
-part_debug_fuzz_pkt_4()	{ fuzz_pkt 4; }
+# fuzz nl|pkt SEED MESSAGES|PACKETS - more processors than the host has cost more than they find
+fuzz()
+{
+	local cpus=2
+
+	debug 1500 env "$3=250000" "SEED=$2" /selftests/run.sh -t 1480 "hardening/fuzz_$1.sh"
+}
+part_debug_fuzz_nl_1()	{ fuzz nl 1 MESSAGES; }
+part_debug_fuzz_nl_2()	{ fuzz nl 2 MESSAGES; }
+part_debug_fuzz_nl_3()	{ fuzz nl 3 MESSAGES; }
+part_debug_fuzz_nl_4()	{ fuzz nl 4 MESSAGES; }
+part_debug_fuzz_pkt_1()	{ fuzz pkt 1 PACKETS; }
+part_debug_fuzz_pkt_2()	{ fuzz pkt 2 PACKETS; }
+part_debug_fuzz_pkt_3()	{ fuzz pkt 3 PACKETS; }
+part_debug_fuzz_pkt_4()	{ fuzz pkt 4 PACKETS; }
 part_debug_races()	{ debug 1500 env RACE_SECONDS=400 UNLOAD_TIMES=50 /selftests/run.sh -t 1480 \
 	hardening/races.sh net/unload.sh; }
 part_debug_spaces()	{ debug 1500 env NAMESPACES=1000 /selftests/run.sh -t 1480 hardening/namespaces.sh; }
