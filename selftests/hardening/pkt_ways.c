@@ -169,24 +169,57 @@ static void open_ring(struct way *w, const char *dev)
 		err(1, "ring");
 }
 
+#define RING_PATIENCE 100 /* times a tenth of a millisecond */
+
+/* The frame that is i after the next one to be written */
+static struct tpacket2_hdr *ring_frame(struct way *w, unsigned int i)
+{
+	return (struct tpacket2_hdr *)(w->ring + (w->next + i) % RING_FRAMES * RING_FRAME);
+}
+
+static uint8_t *ring_data(struct tpacket2_hdr *h)
+{
+	return (uint8_t *)h + TPACKET2_HDRLEN - sizeof(struct sockaddr_ll);
+}
+
+/* The oldest one that is still to be sent, or NULL */
+static struct tpacket2_hdr *ring_head(struct way *w)
+{
+	for (unsigned int i = 0; i < RING_FRAMES; i++)
+		if (ring_frame(w, i)->tp_status == TP_STATUS_SEND_REQUEST)
+			return ring_frame(w, i);
+	return NULL;
+}
+
+/*
+ * What cannot be done that is said about a packet's segments or checksum stops the ring: it
+ * would be tried again for ever. That packet then goes without.
+ */
 static void kick_ring(struct way *w)
 {
-	/* what it has not taken it says of each packet */
-	if (send(w->fd, NULL, 0, MSG_DONTWAIT) < 0 && errno == EBADF)
-		err(1, "ring");
+	struct tpacket2_hdr *h;
+
+	for (int i = 0; i < RING_FRAMES && send(w->fd, NULL, 0, MSG_DONTWAIT) < 0; i++) {
+		if (errno == EBADF)
+			err(1, "ring");
+		h = ring_head(w);
+		if (!h)
+			return;
+		memset(ring_data(h), 0, sizeof(struct virtio_net_hdr));
+	}
 }
 
 static bool send_ring(struct way *w, const struct pkt *p)
 {
-	struct tpacket2_hdr *h = (struct tpacket2_hdr *)(w->ring + w->next * RING_FRAME);
-	uint8_t *data = (uint8_t *)h + TPACKET2_HDRLEN - sizeof(struct sockaddr_ll);
+	struct tpacket2_hdr *h = ring_frame(w, 0);
+	uint8_t *data = ring_data(h);
 
-	/* a packet that is wrong in itself stops the ring, until it is taken out */
-	if (h->tp_status == TP_STATUS_WRONG_FORMAT) {
-		__atomic_store_n(&h->tp_status, TP_STATUS_AVAILABLE, __ATOMIC_RELEASE);
-	} else if (h->tp_status != TP_STATUS_AVAILABLE) {
+	/* all are under way */
+	for (int i = 0; __atomic_load_n(&h->tp_status, __ATOMIC_ACQUIRE); i++) {
+		if (i == RING_PATIENCE)
+			return false;
 		kick_ring(w);
-		return false;
+		usleep(100);
 	}
 	memcpy(data, &p->vnet, sizeof(p->vnet));
 	memcpy(data + sizeof(p->vnet), p->data, p->len);

@@ -19,6 +19,7 @@ SOAK_KEPT=${SOAK_KEPT:-$([ ! -w /share ] || echo /share/soak)}
 FAULTS="inbound child flush both_flush daemon delete_lost"
 SAMPLES=()	# TRIAL WHAT VALUE
 SLAB=/sys/kernel/slab/xfrm_invspi_set
+SLOTS=16	# of a set
 ENOUGH=30	# values by which a process has learned what it keeps
 
 # --- what is sent to A besides
@@ -178,7 +179,7 @@ soak()
 	all_delivered 20000 || fail "at the end $undelivered is dead"
 }
 
-# A descriptor or a set more may be in use at any look: only their least number tells.
+# One descriptor more may be in use at any look: only their least number tells.
 is_flat()
 {
 	local what judged=0
@@ -187,14 +188,33 @@ is_flat()
 	for what in $(printf '%s\n' "${SAMPLES[@]}" | awk '!seen[$2]++ { print $2 }'); do
 		case $what in
 		memory*) flat "$what" 512 middle ;;
-		*) flat "$what" 0 least ;;
+		descriptors*) flat "$what" 0 least ;;
 		esac
 	done
-	# memory and descriptors of two helpers, and the module
-	expect_num "series long enough to judge" $judged -ge 5
+	# memory and descriptors of two helpers
+	expect_num "series long enough to judge" $judged -ge 4
+	is_bounded
 }
 
-# What the module has counted is all there, after all this.
+# A set of slots is made when the first flow needs it, and stays until the table is flushed.
+is_bounded()
+{
+	local n may=0 values
+
+	mapfile -t values < <(series sets.module.0)
+	for n in "$A" "$B"; do
+		may=$((may + $(stats "$n" .flows_max) / SLOTS))
+	done
+	note "sets of slots: ${values[0]} at first, ${values[-1]} at last; $may are allowed"
+	expect_num "the most sets" "$(printf '%s\n' "${values[@]}" | sort -n | tail -n 1)" -le $may
+}
+
+no_sets()
+{
+	[ "$(sets)" = 0 ]
+}
+
+# What the module has counted is all there, after all this, and no set of slots is lost.
 counted()
 {
 	local n
@@ -206,6 +226,9 @@ counted()
 	pause 1
 	expect_sums "$A" no_state
 	expect_sums "$B" no_state
+	must invspi -n "$A" flow flush
+	must invspi -n "$B" flow flush
+	[ ! -d $SLAB ] || slowwait 30 no_sets || fail "after flushing there are $(sets) sets of slots"
 	keep
 	expect "alerts" "" "$(grep -h ALERT "$LAB"/[AB]/invspid.log)"
 }
@@ -214,4 +237,4 @@ lab_modules
 ktap_main \
 	"$SOAK_SECONDS s of failures under attack, seed $SEED: each is healed" soak \
 	"memory and descriptors stay what they are" is_flat \
-	"every packet is counted" counted
+	"every packet is counted, and no set of slots is lost" counted
