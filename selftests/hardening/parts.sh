@@ -17,10 +17,10 @@ debug_fuzz_nl_1  ... 250,000 netlink messages, valid, mutated and random
 debug_fuzz_nl_2  ... 250,000 others
 debug_fuzz_nl_3  ... 250,000 others
 debug_fuzz_nl_4  ... 250,000 others
-debug_fuzz_pkt_1 ... 250,000 packets, valid and mutated
-debug_fuzz_pkt_2 ... 250,000 others
-debug_fuzz_pkt_3 ... 250,000 others
-debug_fuzz_pkt_4 ... 250,000 others
+debug_fuzz_pkt_1 ... 300,000 packets, valid and mutated
+debug_fuzz_pkt_2 ... 300,000 others
+debug_fuzz_pkt_3 ... 300,000 others
+debug_fuzz_pkt_4 ... 300,000 others
 debug_races      ... everything at once on four processors
 debug_spaces     ... 1,000 network namespaces come and go
 coverage         what of the module all these have run
@@ -115,21 +115,21 @@ part_debug_net_4()	{ debug_net 4 hardening/esp_in_tcp.sh; }
 part_debug_attack()	{ debug 1500 env $QUICKER /selftests/run.sh -t 900 $ATTACK; }
 part_debug_refuse()	{ debug 1500 /selftests/run.sh -t 1480 hardening/refuse.sh; }
 part_debug_faults()	{ debug 1500 /selftests/run.sh -t 1480 hardening/faults.sh; }
-# fuzz nl|pkt SEED MESSAGES|PACKETS - more processors than the host has cost more than they find
+# fuzz nl|pkt SEED VARIABLE=COUNT - more processors than the host has cost more than they find
 fuzz()
 {
 	local cpus=2
 
-	debug 1500 env "$3=250000" "SEED=$2" /selftests/run.sh -t 1480 "hardening/fuzz_$1.sh"
+	debug 1500 env "$3" "SEED=$2" /selftests/run.sh -t 1480 "hardening/fuzz_$1.sh"
 }
-part_debug_fuzz_nl_1()	{ fuzz nl 1 MESSAGES; }
-part_debug_fuzz_nl_2()	{ fuzz nl 2 MESSAGES; }
-part_debug_fuzz_nl_3()	{ fuzz nl 3 MESSAGES; }
-part_debug_fuzz_nl_4()	{ fuzz nl 4 MESSAGES; }
-part_debug_fuzz_pkt_1()	{ fuzz pkt 1 PACKETS; }
-part_debug_fuzz_pkt_2()	{ fuzz pkt 2 PACKETS; }
-part_debug_fuzz_pkt_3()	{ fuzz pkt 3 PACKETS; }
-part_debug_fuzz_pkt_4()	{ fuzz pkt 4 PACKETS; }
+part_debug_fuzz_nl_1()	{ fuzz nl 1 MESSAGES=250000; }
+part_debug_fuzz_nl_2()	{ fuzz nl 2 MESSAGES=250000; }
+part_debug_fuzz_nl_3()	{ fuzz nl 3 MESSAGES=250000; }
+part_debug_fuzz_nl_4()	{ fuzz nl 4 MESSAGES=250000; }
+part_debug_fuzz_pkt_1()	{ fuzz pkt 1 PACKETS=300000; }
+part_debug_fuzz_pkt_2()	{ fuzz pkt 2 PACKETS=300000; }
+part_debug_fuzz_pkt_3()	{ fuzz pkt 3 PACKETS=300000; }
+part_debug_fuzz_pkt_4()	{ fuzz pkt 4 PACKETS=300000; }
 part_debug_races()	{ debug 1500 env RACE_SECONDS=400 UNLOAD_TIMES=50 /selftests/run.sh -t 1480 \
 	hardening/races.sh net/unload.sh; }
 part_debug_spaces()	{ debug 1500 env NAMESPACES=1000 /selftests/run.sh -t 1480 hardening/namespaces.sh; }

@@ -169,6 +169,7 @@ static void open_ring(struct way *w, const char *dev)
 		err(1, "ring");
 }
 
+#define RING_SHORT 100 /* bytes */
 #define RING_PATIENCE 100 /* times a tenth of a millisecond */
 
 /* The frame that is i after the next one to be written */
@@ -192,8 +193,8 @@ static struct tpacket2_hdr *ring_head(struct way *w)
 }
 
 /*
- * What cannot be done that is said about a packet's segments or checksum stops the ring: it
- * would be tried again for ever. That packet then goes without.
+ * A packet that the device drops, for its length or for what is said about its segments or
+ * checksum, stops the ring: it is tried again for ever. It then goes without that, and short.
  */
 static void kick_ring(struct way *w)
 {
@@ -206,6 +207,8 @@ static void kick_ring(struct way *w)
 		if (!h)
 			return;
 		memset(ring_data(h), 0, sizeof(struct virtio_net_hdr));
+		if (h->tp_len > sizeof(struct virtio_net_hdr) + RING_SHORT)
+			h->tp_len = sizeof(struct virtio_net_hdr) + RING_SHORT;
 	}
 }
 
