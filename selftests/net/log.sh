@@ -78,6 +78,30 @@ next_interval()
 	must invspi config set log-interval-ms 60000
 }
 
+# A flow that is a desync has a shorter way through the module: the same holds there.
+desync_too()
+{
+	local before
+
+	must invspi config set desync-packets 2 desync-ms 0
+	defer invspi config set desync-packets 3 desync-ms 1000
+	send 3 -s 0x2003 $A4
+	send 3 -s 0x2004 2001:db8::2 2001:db8::1
+	expect "desyncs" "0x00002003 0x00002004" "$(flows init \
+		'map(select(.state == "desync" and (.spi == "0x00002003" or .spi == "0x00002004")) | .spi) | sort | join(" ")')"
+	before=$(stats init .log_suppressed)
+	log_mark
+	send 10 -s 0x2003 $A4
+	send 10 -s 0x2004 2001:db8::2 2001:db8::1
+	expect "lines" "" "$(log_lines)"
+	expect "suppressed lines" $((before + 20)) "$(stats init .log_suppressed)"
+	must invspi config set log-interval-ms 300
+	pause 0.4
+	send 1 -s 0x2003 $A4
+	expect_match "next line" "spi=0x00002003.*, 12 suppressed$" "$(log_lines)"
+	must invspi config set log-interval-ms 60000
+}
+
 # Only missing SAs are logged.
 larval_is_silent()
 {
@@ -98,5 +122,6 @@ ktap_main \
 	"the words of the line" words \
 	"one line a minute for a flow, the others counted" once_a_minute \
 	"the next line tells how many are missing" next_interval \
+	"a flow that is a desync has its line a minute, too" desync_too \
 	"an SA that is being negotiated is not logged" larval_is_silent \
 	"at rest every sum is right, in every namespace" sums_of_all

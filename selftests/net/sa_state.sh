@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# An SA that is there but not usable: still being negotiated (larval), or for
+# An SA that is there but not usable: still being negotiated (larval), expired, or for
 # another encapsulation.
 #
 #   PEER 192.0.2.2, 2001:db8::2 (p0) -------- (g0) 192.0.2.1, 2001:db8::1 GW
@@ -75,6 +75,42 @@ encap_mismatch_v6()
 	expect_flow "$GW" 0xe006 reasons.encap_mismatch=2 encap.sport=998
 }
 
+# burst SPI COUNT - ESP in UDP in one piece, which the kernel takes apart: all of it comes
+# before a timer can run. The SA must change nothing and check nothing.
+burst()
+{
+	on "$PEER" python3 - "$1" "$2" <<-'P'
+		import socket, struct, sys
+		UDP_SEGMENT = 103
+		spi, count = int(sys.argv[1], 0), int(sys.argv[2])
+		esp = [struct.pack("!II20x4B", spi, n + 1, 1, 2, 2, socket.IPPROTO_UDP)
+		       for n in range(count)]
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		s.bind(("192.0.2.2", 4500))
+		s.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, len(esp[0]))
+		s.sendto(b"".join(esp), ("192.0.2.1", 4500))
+	P
+}
+
+# An SA that is at its end stays until a timer has run: it is found, and not valid.
+expired()
+{
+	must ip -n "$GW" xfrm state add src 192.0.2.2 dst 192.0.2.1 proto esp spi 0xe200 \
+		mode transport enc 'ecb(cipher_null)' '' auth digest_null '' \
+		encap espinudp 4500 4500 0.0.0.0 limit packet-hard 3
+	expect_delta "$GW" "state_invalid=36 XfrmInStateExpired=1" burst 0xe200 40
+	expect_flow "$GW" 0xe200 packets=36 reasons.state_invalid=36 reasons.no_state=0 \
+		encap.sport=4500
+	slowwait 10 gone || fail "the SA is still there"
+	expect_delta "$GW" no_state=2 on "$PEER" send_esp -p udp -P 4500 -s 0xe200 -n 2 $A4
+	expect_flow "$GW" 0xe200 packets=38 reasons.state_invalid=36 reasons.no_state=2
+}
+
+gone()
+{
+	[ -z "$(ip -n "$GW" xfrm state get dst 192.0.2.1 proto esp spi 0xe200 2>/dev/null)" ]
+}
+
 # What else goes wrong with an SA that is there has other counters: a wrong ICV,
 # a replayed packet.
 not_ours()
@@ -91,4 +127,5 @@ net_main \
 	"a larval SA and ESP in UDP" acquire_in_udp \
 	"an SA for another encapsulation, IPv4" encap_mismatch \
 	"an SA for another encapsulation, IPv6" encap_mismatch_v6 \
+	"an SA that has expired: not valid, packet by packet" expired \
 	"a wrong ICV and a replay are not counted" not_ours
