@@ -51,6 +51,13 @@ family()
 	taken "cannot set up: netlink family: taken by another module \\(error -17\\)" family=1
 }
 
+parameter()
+{
+	expect_refused "no room for a set of flows" "parameter flows_max_all=15 is less than 16" \
+		flows_max_all=15
+	works
+}
+
 memory()
 {
 	testmod invspi_fault every=1
@@ -78,5 +85,6 @@ back()
 net_main \
 	"the first place among a protocol's handlers is taken" hooks \
 	"the name of the netlink family is taken" family \
+	"a parameter that leaves no room" parameter \
 	"each allocation of the load fails once" memory \
 	"afterwards it is as ever" back
