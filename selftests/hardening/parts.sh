@@ -114,8 +114,8 @@ part_debug_net_4()	{ debug_net 4 hardening/esp_in_tcp.sh; }
 # shellcheck disable=SC2086 # words wanted
 part_debug_attack()
 {
-	debug 1500 env $QUICK FLOOD_PACKETS=20000 FLOOD_TRIALS=3 ANSWER_MS=30000 VERDICT_S=120 \
-		MORE_KIB=262144 /selftests/run.sh -t 900 ${ATTACK#* } ${ATTACK%% *}
+	debug 1500 env $QUICK CHURN_SECONDS=60 FLOOD_PACKETS=20000 FLOOD_TRIALS=3 ANSWER_MS=30000 \
+		VERDICT_S=120 MORE_KIB=262144 /selftests/run.sh -t 900 ${ATTACK#* } ${ATTACK%% *}
 }
 part_debug_refuse()	{ debug 1500 /selftests/run.sh -t 1480 hardening/refuse.sh; }
 part_debug_faults()	{ debug 1500 /selftests/run.sh -t 1480 hardening/faults.sh; }
