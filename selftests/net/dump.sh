@@ -10,8 +10,9 @@
 . "$(dirname "$0")/../lib/net.sh"
 
 : "${DUMP_TRIALS:=100}"
+: "${RATE:=600}"	# packets a second of the flows that stay, all together
+: "${FLOOD_RATE:=3000}"	# and of those that come and go
 FLOWS=1024
-RATE=600	# packets a second of all of them
 
 need_module
 setup_ns GW PEER
@@ -22,11 +23,11 @@ expect "slots" 4096 "$(stats "$GW" .flows_max)" || bail_out "not the default tab
 begin()
 {
 	expect_delta "$GW" no_state=$((FLOWS * 3)) on "$PEER" \
-		send_esp -s 0x100000 -F $FLOWS -n $((FLOWS * 3)) -r 1500 192.0.2.2 192.0.2.1
+		send_esp -s 0x100000 -F $FLOWS -n $((FLOWS * 3)) -r $((RATE * 5 / 2)) 192.0.2.2 192.0.2.1
 	expect "flows" $FLOWS "$(stats "$GW" .flows)"
-	background on "$PEER" send_esp -s 0x100000 -q 4 -F $FLOWS -n 100000000 -r $RATE \
+	background on "$PEER" send_esp -s 0x100000 -q 4 -F $FLOWS -n 100000000 -r "$RATE" \
 		192.0.2.2 192.0.2.1
-	background on "$PEER" flood -n 100000000 -r 3000 p0 "$(mac "$GW" g0)" 192.0.2.1 2001:db8::1
+	background on "$PEER" flood -n 100000000 -r "$FLOOD_RATE" p0 "$(mac "$GW" g0)" 192.0.2.1 2001:db8::1
 }
 
 # one dump: its flows, those of the 1,024 among them, those that are there twice
