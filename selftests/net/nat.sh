@@ -49,6 +49,16 @@ go_on()
 	expect "packets" "4 7" "$(flows "$GW" 'map(.packets) | sort | join(" ")')"
 }
 
+# A port names one of them, for the listing and for deletion.
+by_port()
+{
+	expect "packets of the flow from port 4500" 4 \
+		"$(invspi_json "$GW" flow show encap espinudp sport 4500 | jq '.[].packets')"
+	must invspi -n "$GW" flow delete spi 0x1111 encap espinudp sport 4500
+	expect "packets of what is left" 7 "$(flows "$GW" '.[].packets')"
+}
+
 net_main \
 	"two peers, one address, one SPI: two flows" two_flows \
-	"each goes on in its own flow" go_on
+	"each goes on in its own flow" go_on \
+	"the port tells them apart in a filter, too" by_port
