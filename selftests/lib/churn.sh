@@ -6,7 +6,7 @@
 # shellcheck source=SCRIPTDIR/net.sh
 . "$(dirname "${BASH_SOURCE[0]}")/net.sh"
 
-RATE=6000	# packets a second of a flood
+: "${FLOOD_RATE:=6000}"	# packets a second
 PIDS=()
 
 # again NAME COMMAND... - runs it again and again in the background until $NS_TMP/stop
@@ -44,7 +44,7 @@ finish()
 # flood_start - in the background, pid in FLOOD
 flood_start()
 {
-	background on "$1" flood -n 100000000 -r $RATE p0 "$2" 192.0.2.1 2001:db8::1
+	background on "$1" flood -n 100000000 -r "$FLOOD_RATE" p0 "$2" 192.0.2.1 2001:db8::1
 	FLOOD=$!
 }
 
