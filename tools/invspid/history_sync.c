@@ -73,7 +73,8 @@ static void complete_algs(const struct row *before, const struct ike_sa *ike,
 	    (before && before->sa.spi == c->spi_in && before->sa.rekeyed_from)) {
 		snprintf(buf, ALGS_MAX, "%s" NO_GROUP, c->algs);
 		sa->algs = buf;
-	} else if (was && !strncmp(was, c->algs, len) && was[len] == '/' && strlen(was) < ALGS_MAX) {
+	} else if (was && !strncmp(was, c->algs, len) && was[len] == '/' &&
+		   strlen(was) < ALGS_MAX) {
 		snprintf(buf, ALGS_MAX, "%s", was);
 		sa->algs = buf;
 	}
