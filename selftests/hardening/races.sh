@@ -94,7 +94,8 @@ may_fail()
 	out=$("$@" 2>&1) && return
 	[[ $out == *[Cc]"annot allocate memory"* || $out == *"not enough memory"* ||
 		$out == *"No buffer space"* || $out == *"invspi: "*module* || $out == *"went away"* ||
-		$out == *"No such file"* || $out == *"Protocol not supported"* || $out == *"not registered"* ]] || { echo "$out"; return 1; }
+		$out == *"No such file"* || $out == *"module is not loaded"* ||
+		$out == *"Protocol not supported"* || $out == *"not registered"* ]] || { echo "$out"; return 1; }
 }
 
 ALL="resize flush delete delete6 show filter stats settings sas larval device listener spaces failing"
