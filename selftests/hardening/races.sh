@@ -118,7 +118,7 @@ start_all()
 	start sas sas
 	start larval larval
 	start device device
-	start listener listener
+	start listener may_fail listener
 	start spaces may_fail spaces
 	start failing failing
 }
