@@ -11,7 +11,6 @@
 # shellcheck source=SCRIPTDIR/../lib/modules.sh
 . "$(dirname "$0")/../lib/modules.sh"
 
-SLAB=/sys/kernel/slab/net_namespace
 # cleanup_net() gives back the memory of those that went only when it runs once more, for
 # others: the last ones of all stay.
 SLACK=4
@@ -25,9 +24,7 @@ veth "$GW" g0 192.0.2.1/24 "$PEER" p0 192.0.2.2/24
 # alive - prints how many network namespaces there are, those on their way out, too
 alive()
 {
-	# what a processor has set aside for the next one counts only without this
-	echo 1 >$SLAB/shrink
-	sed 's/ .*//' $SLAB/objects
+	slab_objects net_namespace
 }
 
 # at_rest HOW-MANY - one comes and goes, so that those before it are given back

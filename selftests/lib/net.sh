@@ -374,6 +374,14 @@ stats()
 	invspi_json "$1" stats show | jq -r "$2"
 }
 
+# slab_objects CACHE - prints how many objects of a cache of the kernel are in use
+slab_objects()
+{
+	# what a processor has set aside for the next one counts only without this
+	echo 1 >"/sys/kernel/slab/$1/shrink"
+	sed 's/ .*//' "/sys/kernel/slab/$1/objects"
+}
+
 # flows NS FILTER - jq filter on flow show
 flows()
 {

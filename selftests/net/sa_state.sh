@@ -17,7 +17,7 @@ A4="192.0.2.2 192.0.2.1"
 A6="2001:db8::2 2001:db8::1"
 start_ready "$NS_TMP/u" on "$GW" udp_encap 192.0.2.1 4500
 # A larval SA lives for thirty seconds, which are soon over on a slow machine.
-on "$GW" sh -c 'echo 600 >/proc/sys/net/core/xfrm_acq_expires' || bail_out "xfrm_acq_expires"
+must on "$GW" sh -c 'echo 600 >/proc/sys/net/core/xfrm_acq_expires'
 
 # larval SRC DST SPI - what an IKE daemon does before it has the keys
 larval()
