@@ -14,6 +14,7 @@ OBJS_test_track := invspid/track.o
 
 LISTING := $(addprefix invspid/,ike_listing.o intern.o listing.o)
 OBJS_test_watch := invspid/watch.o $(LISTING)
+OBJS_test_silence := $(addprefix invspid/,silence.o track.o watch.o) $(LISTING)
 
 VICI := invspid/vici.o invspid/vici_msg.o
 IKE := $(addprefix invspid/ike,.o _conns.o _peer.o) $(LISTING)

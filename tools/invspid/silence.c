@@ -12,19 +12,23 @@
 #include "daemon.h"
 
 #define SILENT_MIN_MS 1000 /* watched at least for so long */
-#define FIRST_LOOK_MS 1000 /* a counter is read so long after the flow at most */
+#define FIRST_LOOK_MS 1000 /* counters are read so long after the flow is seen at most */
 #define CHILDREN_MAX 256 /* of one peer; who has more is not judged by silence */
 #define LINEAGE_MAX 64
 
+/*
+ * What had come in when the counters were first read for this flow may be older than it;
+ * what comes in later is a sign of life, for as long as the flow goes on.
+ */
 static bool is_silent(struct invspid *d, const struct tracked *t, const struct ike_sa *sa,
 		      const struct ike_child *c, bool *gone)
 {
-	int64_t now = now_ms(), since;
+	int64_t now = now_ms(), since, first = t->time.looked_at ? t->time.looked_at : now;
 	int ret = watch_since(d->watch, d->xfrm, &sa->local, c->spi_in, c->proto, c->mark_in, now,
 			      &since);
 
 	*gone = ret == -ESRCH;
-	return !ret && since <= t->time.seen_at + FIRST_LOOK_MS &&
+	return !ret && since <= MIN(first, t->time.seen_at + FIRST_LOOK_MS) &&
 	       now - MAX(since, t->time.seen_at) >= SILENT_MIN_MS;
 }
 
@@ -73,7 +77,7 @@ static bool spare_is_used(struct invspid *d, const struct tracked *t, const char
 	const struct ike_listing *l = d->listing[LISTING_LAST];
 	const struct ike_child *o;
 	const struct ike_sa *sa = NULL;
-	bool gone;
+	bool gone, used = false;
 	size_t k;
 
 	while ((sa = listing_source_next(l, &t->flow, sa))) {
@@ -82,11 +86,10 @@ static bool spare_is_used(struct invspid *d, const struct tracked *t, const char
 			if (!o->spare || o == c || strcmp(sa->conn, conn) ||
 			    strcmp(o->name, c->name))
 				continue;
-			if (!is_silent(d, t, sa, o, &gone) && !gone)
-				return true;
+			used |= !is_silent(d, t, sa, o, &gone) && !gone;
 		}
 	}
-	return false;
+	return used;
 }
 
 static void set_child(struct tracked *t, const struct ike_sa *sa, const struct ike_child *c)
@@ -101,13 +104,14 @@ static void fill_own(struct invspid *d, struct tracked *t)
 	struct evidence *ev = &t->ev;
 	const struct ike_sa *sa = NULL;
 	const struct ike_child *c = silence_child(d, t, &sa);
-	bool gone;
+	bool gone, used;
 
 	if (!c)
 		return;
 	ev->child_up = true;
 	ev->child_up_at = d->listing[LISTING_LAST]->started - c->install_age_s * 1000;
-	ev->child_silent = is_silent(d, t, sa, c, &gone) && !spare_is_used(d, t, sa->conn, c);
+	used = spare_is_used(d, t, sa->conn, c);
+	ev->child_silent = is_silent(d, t, sa, c, &gone) && !used;
 	set_child(t, sa, c);
 }
 
@@ -139,26 +143,37 @@ static void fill_peer(struct invspid *d, struct tracked *t)
 	}
 }
 
+/* Of the whole IKE_SA. */
+static void fill_ike(struct invspid *d, struct tracked *t, const struct ike_sa *sa)
+{
+	bool gone, silent = sa->nchild <= CHILDREN_MAX;
+	size_t k;
+
+	for (k = 0; k < MIN(sa->nchild, CHILDREN_MAX); k++)
+		if (child_counts(&sa->child[k]))
+			silent &= is_silent(d, t, sa, &sa->child[k], &gone) || gone;
+	t->ev.ike_silent = silent;
+}
+
 /**
  * silence_fill() - evidence about what came in
  * @sa: the IKE_SA that the flow was traced to
+ *
+ * All counters that may be asked for are read each time, also where nothing follows
+ * from them yet: they have to be watched from the start.
  */
 void silence_fill(struct invspid *d, struct tracked *t, const struct ike_sa *sa)
 {
 	struct evidence *ev = &t->ev;
-	bool gone;
-	size_t k;
 
-	if (ev->inbound == PRESENCE_THERE || ev->inbound_busy) {
-		/* Also where nothing follows from it: it has to be watched from the start. */
-		ev->ike_silent = sa->nchild <= CHILDREN_MAX;
-		for (k = 0; ev->ike_silent && k < sa->nchild; k++)
-			if (child_counts(&sa->child[k]) &&
-			    !is_silent(d, t, sa, &sa->child[k], &gone) && !gone)
-				ev->ike_silent = false;
-	} else if (ev->inbound == PRESENCE_ABSENT && ev->hist_known) {
+	if (ev->inbound == PRESENCE_THERE || ev->inbound_busy)
+		fill_ike(d, t, sa);
+	else if (ev->inbound == PRESENCE_ABSENT && ev->hist_known)
 		fill_own(d, t);
-	} else if (ev->inbound == PRESENCE_ABSENT) {
+	else if (ev->inbound == PRESENCE_ABSENT)
 		fill_peer(d, t);
-	}
+	else
+		return;
+	if (!t->time.looked_at)
+		t->time.looked_at = now_ms();
 }

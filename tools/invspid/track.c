@@ -51,6 +51,7 @@ bool track_go_on(struct track *t, const struct invspi_flow *f, const struct trac
 	}
 	t->first_drop = old->first_drop;
 	t->seen_at = old->seen_at;
+	t->looked_at = old->looked_at;
 	t->rises = old->rises;
 	t->jumps = old->jumps;
 	if (grew && rose(f, was))

@@ -13,11 +13,12 @@
  * @first_drop: first packet since it was last quiet, CLOCK_BOOTTIME ms
  * @last_drop: last one
  * @seen_at: when it was first read since it was last quiet
+ * @looked_at: when the counters of its peer's SAs were first read since then; 0: not yet
  * @rises: readings in which its sequence numbers had risen as a sender's do
  * @jumps: readings in which they had not
  */
 struct track {
-	int64_t first_drop, last_drop, seen_at;
+	int64_t first_drop, last_drop, seen_at, looked_at;
 	unsigned int rises, jumps;
 };
 
