@@ -210,12 +210,13 @@ static void helper_restart(void)
 	forget_failures();
 	for (c = 0; c < CHILDREN; c++) {
 		now.kid[c].left = 0;
+		now.kid[c].looked = NEVER;
 		now.kid[c].watched = 0;
 		now.kid[c].ours = 0;
 		now.kid[c].asked = 0;
 	}
 	for (c = 0; c < FLOWS; c++)
-		now.flow[c].seen = NEVER;
+		now.flow[c].seen = now.flow[c].looked = NEVER;
 }
 
 static void machine_reboot(void)
@@ -353,14 +354,42 @@ static void helper_gets_older(void)
 	leave();
 }
 
+/*
+ * Ages end at OLD, their order must not: what has come in after a flow was seen and
+ * looked at, or after what is owed began, stays younger than that.
+ */
+static bool stays_young(const struct kid_t *kid)
+{
+	unsigned int i;
+
+	for (i = 0; i < FLOWS; i++)
+		if (now.flow[i].last != NEVER &&
+		    ((kid->since == OLD - 2 && now.flow[i].seen == OLD) ||
+		     (kid->since == OLD - 1 && now.flow[i].looked == OLD)))
+			return true;
+	for (i = 0; i < CHILDREN; i++)
+		if (now.kid[i].left && kid->since == OLD - 1 && now.kid[i].looked == OLD)
+			return true;
+	for (i = 0; i < ATTEMPTS; i++)
+		if (now.helper.attempt[i].used && kid->since == OLD - 1 &&
+		    now.helper.attempt[i].first_drop == -OLD)
+			return true;
+	return false;
+}
+
 static void kid_gets_older(struct kid_t *kid)
 {
 	get_older(&kid->left_age, GIVE_UP_GAP);
 	if (kid->left != kid->spi && kid->left_age >= IN_PASSING)
 		kid->left = 0;
-	if (!kid->left)
+	if (!kid->left) {
 		kid->left_age = 0;
-	get_older(&kid->since, OLD);
+		kid->looked = NEVER;
+	}
+	if (kid->looked != NEVER)
+		get_older(&kid->looked, OLD);
+	if (!stays_young(kid))
+		get_older(&kid->since, OLD);
 	get_older(&kid->up_age, CAME_UP);
 	if (kid->fails)
 		get_older(&kid->fail_age, GIVE_UP_GAP);
@@ -382,6 +411,8 @@ static void flow_gets_older(struct flow_t *f)
 	get_older(&f->first, OLD);
 	get_older(&f->last, OLD);
 	get_older(&f->seen, OLD);
+	if (f->looked != NEVER)
+		get_older(&f->looked, OLD);
 	if (f->last > QUIET + 1)
 		flow_off(f);
 }
@@ -406,13 +437,16 @@ static bool is_exchanging(void)
 	return false;
 }
 
-/* Since when nothing has come in is asked about flows, and what is owed. */
+/* Since when nothing has come in is asked about flows, what is lost, and what is owed. */
 static void forget_counters(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < FLOWS; i++)
 		if (now.flow[i].last != NEVER)
+			return;
+	for (i = 0; i < CHILDREN; i++)
+		if (now.kid[i].left && now.kid[i].left == now.kid[i].spi && !now.kid[i].here)
 			return;
 	for (i = 0; i < ATTEMPTS; i++)
 		if (now.helper.attempt[i].first_drop != T_LONG_AGO && now.helper.attempt[i].used)
@@ -479,6 +513,7 @@ static void begin(void)
 		now.kid[c].peer = 1;
 		now.kid[c].here = 1;
 		now.kid[c].since = NEVER;
+		now.kid[c].looked = NEVER;
 		now.kid[c].up_age = CAME_UP;
 	}
 }

@@ -475,6 +475,7 @@ static void ike_ends(enum sa_end end, int err)
 	for (c = 0; c < CHILDREN; c++) {
 		child_ends(c, end);
 		task_ends(c, err);
+		now.kid[c].delivered = 0; /* what that was about has ended, too */
 	}
 	now.look = 1;
 }

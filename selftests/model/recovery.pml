@@ -24,7 +24,7 @@ typedef kid_t {
 	byte task; /* exchange under way */
 	bool ours; /* ... that the helper has asked for */
 	/* what the helper's mirror of the kernel and its counters remember */
-	byte left, left_age;
+	byte left, left_age, looked; /* looked: as of a flow, where there is none */
 	bool watched;
 	byte since;
 	bool asked; /* in this look the kernel was asked, and had none */
@@ -35,9 +35,10 @@ typedef kid_t {
 	byte fails, fail_age; /* attempts that failed since anything changed */
 };
 
-/* A flow of dropped packets: ages of its first and last packet, since when it is known. */
+/* A flow of dropped packets: ages of its first and last packet, since when it is known,
+ * and since when it is known what comes in meanwhile. */
 typedef flow_t {
-	byte first, last, seen;
+	byte first, last, seen, looked;
 };
 
 /* What a listing of the IKE daemon says. */

@@ -362,6 +362,7 @@ static void track_flow(struct tracked *t, unsigned int c, unsigned int k)
 	t->time.first_drop = AGO(f->first);
 	t->time.last_drop = AGO(f->last);
 	t->time.seen_at = AGO(f->seen);
+	t->time.looked_at = f->looked == NEVER ? 0 : AGO(f->looked);
 	t->time.rises = 3;
 }
 
@@ -371,6 +372,20 @@ static void track_lost(struct tracked *t, unsigned int c)
 	t->time.first_drop = AGO(now.kid[c].left_age);
 	t->time.last_drop = LONG_AGO;
 	t->time.seen_at = t->time.first_drop;
+	t->time.looked_at = now.kid[c].looked == NEVER ? 0 : AGO(now.kid[c].looked);
+}
+
+/* From now on it is known what comes in: what came before may have come before the flow. */
+static void note_looked(const struct tracked *t)
+{
+	unsigned int c = t->flow.spi >> 4 & 1, k = t->flow.spi & 15;
+	unsigned char *looked = t->flow.packets ? &flow_of(c, k)->looked : &now.kid[c].looked;
+
+	if (!t->time.looked_at || *looked != NEVER)
+		return;
+	*looked = 0;
+	if (now.kid[c].spi == k)
+		now.kid[c].delivered = 0;
 }
 
 static bool is_active(const struct flow_t *f)
@@ -449,8 +464,10 @@ static void look_last(void)
 		recover_listed(&d, last);
 		memset(d.strange, 0, sizeof(d.strange));
 		n = track_all(t, due);
-		for (i = 0; i < n; i++)
+		for (i = 0; i < n; i++) {
 			evidence_fill(&d, due[i]);
+			note_looked(due[i]);
+		}
 		plan_slots(&d);
 		plan(&d, due, n, NOW, &next);
 		for (i = 0; i < LISTINGS; i++) {

@@ -259,6 +259,7 @@ static void leaves_kernel(unsigned int c)
 	if (kid->here) {
 		kid->left = kid->spi;
 		kid->left_age = 0;
+		kid->looked = NEVER;
 	}
 	kid->here = 0;
 	kid->ever = 0;
@@ -279,6 +280,7 @@ static void flow_off(struct flow_t *f)
 	f->first = NEVER;
 	f->last = NEVER;
 	f->seen = NEVER;
+	f->looked = NEVER;
 }
 
 /* A packet that no SA matches. */
@@ -289,6 +291,7 @@ static void drop(unsigned int c, unsigned int k)
 	if (f->last == NEVER || f->last > QUIET) {
 		f->first = 0;
 		f->seen = NEVER;
+		f->looked = NEVER;
 		if (now.kid[c].spi == k)
 			now.kid[c].delivered = 0;
 	}

@@ -66,6 +66,7 @@
 #endif
 
 #define VERIFY_TIMEOUT 3
+#define REFUSED 1 /* seen three times, at the latest when that time is over */
 #define RESUME 4
 #define SPLIT_BRAIN 6
 #define OLD 5 /* an age: that, or more */
