@@ -27,11 +27,15 @@
 /* ---- time ---- */
 
 static int64_t virtual_ms = 1000000;
+static bool trying;
 
+/* The fuzzer has a time of its own, which must not run away: it would be over at once. */
 int clock_gettime(clockid_t id, struct timespec *ts)
 {
 	int64_t ms = virtual_ms + (id == CLOCK_REALTIME ? INT64_C(1790000000000) : 0);
 
+	if (!trying)
+		return (int)syscall(SYS_clock_gettime, id, ts);
 	ts->tv_sec = (time_t)(ms / 1000);
 	ts->tv_nsec = (long)(ms % 1000 * 1000000);
 	return 0;
@@ -561,6 +565,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uv_loop_t loop;
 	size_t n;
 
+	trying = true;
 	log_level(-1);
 	snprintf(path, sizeof(path), "%s/control", dir);
 	start(&d, &loop, dir, path);
@@ -573,5 +578,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size -= n;
 	}
 	end(&d);
+	trying = false;
 	return 0;
 }
