@@ -78,11 +78,10 @@ spaces()
 # Every so many allocations of the module's fail; requests then may.
 failing()
 {
-	fault every $((20 + RANDOM % 50))
+	fault every $((3 + RANDOM % 20))
 	pause 0.5
-	FAULTS=$((FAULTS + $(<$FAULT/failed)))
+	echo $(($(<"$NS_TMP/faults") + $(<$FAULT/failed))) >"$NS_TMP/faults"
 	fault every 0
-	echo $FAULTS >"$NS_TMP/faults"
 	pause 0.5
 }
 
@@ -106,7 +105,7 @@ start_all()
 	background on "$PEER" send_esp -s 0x5000 -F 17 -n 100000000 -r 500 192.0.2.2 192.0.2.1
 	background on "$PEER" send_esp -p udp -s 0x6000 -F 100 -n 100000000 -r 300 192.0.2.2 192.0.2.1
 	background on "$PEER" send_esp -p ah -s 0x7000 -F 100 -n 100000000 -r 300 192.0.2.2 192.0.2.1
-	FAULTS=0
+	echo 0 >"$NS_TMP/faults"
 	start resize may_fail resize
 	start flush may_fail invspi -n "$GW" flow flush
 	start delete may_fail delete src 10.0.0.0/9
@@ -137,6 +136,7 @@ stop_all()
 		expect_num "runs of $name" "$(cat "$NS_TMP/$name.runs")" -ge 2
 		expect "failures of $name" "" "$(head -n 5 "$NS_TMP/$name.failed")"
 	done
+	expect_num "allocations failed" "$(<"$NS_TMP/faults")" -ge 1
 	note "$(for name in $ALL; do echo "$name $(cat "$NS_TMP/$name.runs"),"; done | paste -sd' ')" \
 		"$(cat "$NS_TMP/faults") allocations failed"
 }
