@@ -215,8 +215,10 @@ static void helper_restart(void)
 		now.kid[c].ours = 0;
 		now.kid[c].asked = 0;
 	}
-	for (c = 0; c < FLOWS; c++)
-		now.flow[c].seen = now.flow[c].looked = NEVER;
+	for (c = 0; c < FLOWS; c++) {
+		now.flow[c].seen = NEVER;
+		now.flow[c].looked = NEVER;
+	}
 }
 
 static void machine_reboot(void)

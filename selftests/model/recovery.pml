@@ -35,8 +35,10 @@ typedef kid_t {
 	byte fails, fail_age; /* attempts that failed since anything changed */
 };
 
-/* A flow of dropped packets: ages of its first and last packet, since when it is known,
- * and since when it is known what comes in meanwhile. */
+/*
+ * A flow of dropped packets: ages of its first and last packet, since when it is known,
+ * and since when it is known what comes in meanwhile.
+ */
 typedef flow_t {
 	byte first, last, seen, looked;
 };
