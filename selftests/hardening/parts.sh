@@ -136,7 +136,7 @@ part_debug_fuzz_pkt_1()	{ fuzz pkt 1 PACKETS=300000; }
 part_debug_fuzz_pkt_2()	{ fuzz pkt 2 PACKETS=300000; }
 part_debug_fuzz_pkt_3()	{ fuzz pkt 3 PACKETS=300000; }
 part_debug_fuzz_pkt_4()	{ fuzz pkt 4 PACKETS=300000; }
-part_debug_races()	{ debug 1500 env RACE_SECONDS=400 FLOOD_RATE=300 /selftests/run.sh -t 1480 hardening/races.sh; }
+part_debug_races()	{ debug 1500 env RACE_SECONDS=300 FLOOD_RATE=600 /selftests/run.sh -t 1480 hardening/races.sh; }
 part_debug_spaces()	{ debug 1500 env NAMESPACES=1000 /selftests/run.sh -t 1480 hardening/namespaces.sh; }
 part_coverage()		{ coverage kmod; }
 # In a copy: the tree keeps the tools that it has.

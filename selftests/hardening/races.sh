@@ -102,9 +102,9 @@ ALL="resize flush delete delete6 show filter stats settings sas larval device li
 start_all()
 {
 	flood_start "$PEER" "$(mac "$GW" g0)"
-	background on "$PEER" send_esp -s 0x5000 -F 17 -n 100000000 -r 500 192.0.2.2 192.0.2.1
-	background on "$PEER" send_esp -p udp -s 0x6000 -F 100 -n 100000000 -r 300 192.0.2.2 192.0.2.1
-	background on "$PEER" send_esp -p ah -s 0x7000 -F 100 -n 100000000 -r 300 192.0.2.2 192.0.2.1
+	background on "$PEER" send_esp -s 0x5000 -F 17 -n 100000000 -r $((FLOOD_RATE / 12)) 192.0.2.2 192.0.2.1
+	background on "$PEER" send_esp -p udp -s 0x6000 -F 100 -n 100000000 -r $((FLOOD_RATE / 20)) 192.0.2.2 192.0.2.1
+	background on "$PEER" send_esp -p ah -s 0x7000 -F 100 -n 100000000 -r $((FLOOD_RATE / 20)) 192.0.2.2 192.0.2.1
 	echo 0 >"$NS_TMP/faults"
 	start resize may_fail resize
 	start flush may_fail invspi -n "$GW" flow flush
@@ -133,7 +133,7 @@ stop_all()
 	NS_PIDS=("${NS_PIDS[0]}")
 	finish
 	for name in $ALL; do
-		expect_num "runs of $name" "$(cat "$NS_TMP/$name.runs")" -ge 2
+		expect_num "runs of $name" "$(cat "$NS_TMP/$name.runs")" -ge 1
 		expect "failures of $name" "" "$(head -n 5 "$NS_TMP/$name.failed")"
 	done
 	expect_num "allocations failed" "$(<"$NS_TMP/faults")" -ge 1
