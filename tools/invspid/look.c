@@ -408,8 +408,10 @@ static void fill(struct invspid *d, struct tracked *t)
 /* Are packets coming for it? Then they have a decision of their own. */
 static bool has_flow(const struct invspid *d, const struct tracked *lost, int64_t now)
 {
-	const struct tracked *t = bsearch(lost, d->flow, d->nflow, sizeof(*t), key_cmp);
+	const struct tracked *t = NULL;
 
+	if (d->nflow)
+		t = bsearch(lost, d->flow, d->nflow, sizeof(*t), key_cmp);
 	return t && is_active(d, t, now);
 }
 
