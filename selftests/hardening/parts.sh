@@ -162,7 +162,7 @@ part_tools_ops()
 }
 part_tools_heal()
 {
-	counted /selftests/run.sh -t 1000 recovery/{matrix_heal,rungs,early,both,dynamic,negative}.sh
+	counted /selftests/run.sh -t 1000 recovery/{matrix_heal,rungs,early,both,dynamic,negative,by_hand}.sh
 }
 part_tools_libreswan()
 {

@@ -3,6 +3,8 @@
  * invspid --check: would it work here? Changes nothing but for opening the
  * history; needs no stop of a helper that runs.
  */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +63,27 @@ static void check_module(struct check *c)
 	invspi_nl_close(nl);
 }
 
+/* A helper that runs has it to itself: then it is in order. */
+static void check_history(struct check *c, const char *dir)
+{
+	char *err = NULL, text[PATH_MAX + 64];
+	struct history *h = hist_open(dir, &err);
+
+	if (h && hist_error(h)) {
+		line(c, false, "history", hist_error(h));
+	} else if (h) {
+		line(c, true, "history", dir);
+	} else if (errno == EWOULDBLOCK) {
+		snprintf(text, sizeof(text), "%s, in use by the invspid that runs", dir);
+		line(c, true, "history", text);
+	} else {
+		line(c, false, "history", err ? err : "out of memory");
+	}
+	if (h)
+		hist_close(h);
+	free(err);
+}
+
 static void check_daemon(struct check *c)
 {
 	const struct ike_events ev = { .state = on_state };
@@ -101,7 +124,6 @@ int invspid_check(struct invspid *d)
 	const char *dir = d->state_dir ? d->state_dir : d->conf->state;
 	struct check c = { .d = d };
 	struct xfrm_events none = { 0 };
-	struct history *h;
 	struct xfrm *x;
 	char *err = NULL, text[64];
 
@@ -116,15 +138,7 @@ int invspid_check(struct invspid *d)
 		line(&c, false, "kernel SAs", err ? err : "out of memory");
 	}
 	free(err);
-	err = NULL;
-	h = hist_open(dir, &err);
-	if (h && hist_error(h))
-		line(&c, false, "history", hist_error(h));
-	else
-		line(&c, h, "history", h ? dir : err ? err : "out of memory");
-	if (h)
-		hist_close(h);
-	free(err);
+	check_history(&c, dir);
 	check_daemon(&c);
 	return c.bad;
 }

@@ -235,6 +235,7 @@ struct history *hist_open_env(const char *dir, const struct hist_env *env, char 
 
 	if (!h) {
 		*err = text("out of memory");
+		errno = ENOMEM;
 		return NULL;
 	}
 	ret = make_dir(dir);
@@ -244,6 +245,7 @@ struct history *hist_open_env(const char *dir, const struct hist_env *env, char 
 		*err = text("%s is in use by another invspid: stop that one, or use --state DIR",
 			    dir);
 		hist_free(h);
+		errno = EWOULDBLOCK;
 		return NULL;
 	}
 	if (!ret)

@@ -66,7 +66,7 @@ struct hist_sa {
  *
  * A directory that cannot be used is no failure: hist_error() tells, and the
  * history is then kept in memory, bounded. Its being in use by another process
- * is one.
+ * is one: errno EWOULDBLOCK.
  */
 struct history *hist_open(const char *dir, char **err);
 void hist_close(struct history *h); /* flushes; NULL is fine */
