@@ -206,6 +206,36 @@ ike_interrupted()
 	[ -z "${ktap_bad:-}" ] || why
 }
 
+net_is_up()
+{
+	local s
+
+	s=$(spi_in A net)
+	[ -n "$s" ] && ! sa_gone "$s"
+}
+
+# What was made anew carries nothing, so that it is not known to have helped; then it is
+# lost, too.
+reauthenticated()
+{
+	mismatch
+	begin "disruptive = ike" "allow_gap = yes" "disruptive_ms = 1s"
+	fault_inbound_lost net
+	wait_until 60 0.2 helper_said 'interrupting gw/net \(restart\)' || fail "not restarted: $waited"
+	wait_until 30 0.2 net_is_up || fail "not up again: $waited"
+	pause 5
+	said_mark=$(log_mark A invspid)
+	fault_inbound_lost net
+	wait_until 60 0.2 helper_said 'interrupting gw/net' || fail "not interrupted: $waited"
+	wait_until 30 0.2 net_is_up || fail "not up again: $waited"
+	note "$(interruptions)"
+	expect_match "the first interruption" 'reauth' "$(interruptions | head -n 1)"
+	pings_start
+	wait_until 20 0.1 pings || fail "not healed: $waited"
+	stop "$ping_pid"
+	[ -z "${ktap_bad:-}" ] || why
+}
+
 lab_up
 monitor_start
 ktap_main \
@@ -214,4 +244,5 @@ ktap_main \
 	"a refused rekey, nothing may be interrupted" never_interrupted \
 	"a refused rekey, the child may be interrupted" child_interrupted \
 	"a refused rekey, and what could leave in clear" gap \
-	"a refused rekey, the IKE_SA may be interrupted" ike_interrupted
+	"a refused rekey, the IKE_SA may be interrupted" ike_interrupted \
+	"... and what was made anew is lost, too" reauthenticated

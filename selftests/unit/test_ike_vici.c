@@ -266,6 +266,8 @@ static void command(const char *name, const char *answer, int matches, int expec
 	told.done = false;
 	if (!strcmp(name, "rekey"))
 		ike_rekey_child(told.ike, 3, on_done, NULL);
+	else if (!strcmp(name, "reauth"))
+		ike_reauth(told.ike, 9, on_done, NULL);
 	else if (!strcmp(name, "initiate"))
 		ike_initiate(told.ike, "gw", "net", 50, false, on_done, NULL);
 	else
@@ -282,6 +284,9 @@ static void test_commands(void)
 	command("rekey", "no matching SAs to rekey found", 0, -ENOENT);
 	ktap_str("with the daemon's words", "no matching SAs to rekey found", told.errmsg);
 	command("rekey", NULL, 0, -ETIMEDOUT);
+	command("reauth", "yes", 1, 0);
+	ktap_str("reauthenticate", "rekey ike-id=9 reauth=yes", script.command);
+	command("reauth", "no matching SAs to rekey found", 0, -ENOENT);
 	command("initiate", "yes", 0, 0);
 	ktap_str("initiate", "initiate ike=gw child=net timeout=50", script.command);
 	command("initiate", "CHILD_SA 'net' not established after 50ms", 0, -ETIMEDOUT);
