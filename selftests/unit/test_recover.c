@@ -86,6 +86,16 @@ static void given_up(void)
 	does.late = 99;
 	run(40);
 	ktap_int("a silent peer is given up on", conf.limits.give_up, was.initiated);
+	run(40);
+	ktap_int("and stays so", conf.limits.give_up, was.initiated);
+	/* No packet may come that says so again: what the peer sends has another SPI now. */
+	attempt_get(&d, "gw", "", GRADE_LOST_WITH_DAEMON)->gave_up_at -= conf.limits.give_up_ms;
+	run(40);
+	ktap_int("for an hour, then it is tried as often", 2 * conf.limits.give_up, was.initiated);
+	attempt_get(&d, "gw", "", GRADE_LOST_WITH_DAEMON)->gave_up_at -= conf.limits.give_up_ms;
+	does.late = 0;
+	run(40);
+	ktap_int("until the peer is there", 1, was.outcomes[OUTCOME_HEALED]);
 }
 
 static void uncertain(void)

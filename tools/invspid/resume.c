@@ -37,8 +37,10 @@ static bool may_go_on(struct invspid *d, const struct attempt *a, int64_t now)
 {
 	const struct limits *lim = &d->conf->limits;
 
-	if (d->stopped || a->gave_up_at != LONG_AGO || settings_held(d->settings, a->conn) ||
-	    !conns_name(ike_conns(d->ike), a->conn) || recovery_peer_busy(d, a->peer, "", a->grade))
+	/* Giving up ends after an hour here, too: attempt_begin() then counts anew. */
+	if (d->stopped || now - a->gave_up_at < lim->give_up_ms ||
+	    settings_held(d->settings, a->conn) || !conns_name(ike_conns(d->ike), a->conn) ||
+	    recovery_peer_busy(d, a->peer, "", a->grade))
 		return false;
 	if (!a->took_down &&
 	    mode_in_force(d->conf, d->settings, d->dry_run, a->conn, NULL) != MODE_RECOVER)
