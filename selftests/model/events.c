@@ -520,7 +520,22 @@ static void begin(void)
 	}
 }
 
-/* A child that should be up carries what the peer sends. */
+/* Has the helper something to bring up, whatever comes in? */
+static bool is_owed(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ATTEMPTS; i++)
+		if (now.helper.attempt[i].used && now.helper.attempt[i].flags & 8)
+			return true;
+	return false;
+}
+
+/*
+ * A child that should be up carries what the peer sends. Where there is no IKE_SA, and the
+ * SPI is none that the history ever saw, that may be anybody's: it is reported, and no more
+ * (a machine that goes down at the very moment at which the child has come up).
+ */
 static bool all_well(void)
 {
 	unsigned int c;
@@ -532,6 +547,9 @@ static bool all_well(void)
 			continue;
 		if (kid->spi && !kid->here)
 			return false;
+		if (now.ike == IKE_NONE && kid->peer != kid->row && kid->peer != kid->old &&
+		    !is_owed())
+			continue;
 		if (kid->peer && kid->peer != kid->spi)
 			return false;
 	}
