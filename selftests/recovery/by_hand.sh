@@ -157,6 +157,38 @@ checked()
 	expect_match "what is missing" 'FAIL +IKE daemon' "$out"
 }
 
+daemon_pid()
+{
+	pgrep -f "^invspid -c $LAB/A/invspid.conf"
+}
+
+no_daemon()
+{
+	! daemon_pid >/dev/null
+}
+
+# Without -f it ends when the helper is ready, or has failed and said so.
+in_background()
+{
+	local out pid cmd
+
+	begin
+	helper_stop A
+	cmd="ip netns exec $A invspid -c $LAB/A/invspid.conf --vici $LAB/A/vici
+		--control $LAB/A/control --state $LAB/A/state"
+	out=$($cmd 2>&1)
+	expect "status" 0 $?
+	expect_match "it answers at once" 'mode observe' "$(helper_ask A mode 2>&1)"
+	pid=$(daemon_pid)
+	expect "its group" "$pid" "$(ps -o sid= -p "$pid" | tr -d ' ')"
+	expect "where it is" / "$(readlink "/proc/$pid/cwd")"
+	out=$($cmd 2>&1)
+	expect "status of a second one" 1 $?
+	expect_match "what that says" 'another invspid' "$out"
+	kill "$pid"
+	wait_until 10 0.1 no_daemon || fail "it does not end"
+}
+
 lab_up
 ktap_main \
 	"nothing is broken, nothing is done" healthy \
@@ -165,4 +197,5 @@ ktap_main \
 	"the IKE daemon gone, then back" rebooted \
 	"a hold counts" on_hold \
 	"what cannot be asked for" refused \
-	"invspid --check" checked
+	"invspid --check" checked \
+	"invspid in the background" in_background

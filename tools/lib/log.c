@@ -89,6 +89,9 @@ void log_msg(int level, const char *format, ...)
 		break;
 	case TO_SYSLOG:
 		syslog(level, "%s", line);
+		/* Whoever starts it waits for it; later that is /dev/null. */
+		if ((level & LOG_PRIMASK) <= LOG_ERR)
+			fprintf(stderr, "%s: %s\n", program, line);
 		break;
 	}
 }

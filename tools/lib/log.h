@@ -13,7 +13,8 @@
  * log_open() - choose where the log goes
  * @name: of the program
  * @foreground: to stderr, each line with a time and the name of its level;
- *	else to the journal if stderr is connected to it, else to syslog
+ *	else to the journal if stderr is connected to it, else to syslog, errors to
+ *	stderr as well
  *
  * Before it, messages go to stderr.
  */
