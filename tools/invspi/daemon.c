@@ -194,13 +194,11 @@ static int explain(struct invspi *inv, struct args *args)
 	while (!rc && (word = next_arg(args))) {
 		i = parse_keyword(word, "selector", keys, &err);
 		value = i < 0 ? NULL : next_arg(args);
-		if (i < 0)
-			rc = usage_error(args, "%s", err.text);
-		else if (!value)
+		if (i >= 0 && !value)
 			rc = usage_error(args, "selector \"%s\" needs a value", keys[i]);
-		else if (json_object_get(request, keys[i]))
+		else if (i >= 0 && json_object_get(request, keys[i]))
 			rc = usage_error(args, "selector \"%s\" is given twice", keys[i]);
-		else if (put_selector(request, keys[i], value, &err))
+		else if (i < 0 || put_selector(request, keys[i], value, &err))
 			rc = usage_error(args, "%s", err.text);
 	}
 	if (rc) {

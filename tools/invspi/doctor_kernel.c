@@ -51,7 +51,7 @@ void check_privileges(struct doctor *d)
 {
 	json_int_t pid = json_integer_value(json_object_get(d->status, "pid"));
 	char text[32];
-	uint64_t caps;
+	uint64_t caps = 0;
 
 	if (!capabilities(d, "self", &caps)) {
 		if (lacks(caps, CAP_NET_ADMIN))

@@ -507,7 +507,11 @@ static int history_export(struct invspi *inv, struct args *args)
 	if (want_end(args))
 		return EXIT_USAGE;
 	path = find_file(inv);
-	rc = path ? open_file(path, &db, &err) : invspi_err_set(&err, ENOMEM, "out of memory");
+	if (!path) {
+		invspi_err_set(&err, ENOMEM, "out of memory");
+		return failed(&err);
+	}
+	rc = open_file(path, &db, &err);
 	if (!rc) {
 		write_line(f,
 			   json_pack("{s:s, s:i, s:s, s:o, s:I, s:I}", "type", "history", "version",

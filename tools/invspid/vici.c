@@ -440,7 +440,7 @@ struct vici *vici_open(uv_loop_t *loop, const char *path, const struct vici_ops 
 		*err = -ENAMETOOLONG;
 		return NULL;
 	}
-	strcpy(sun.sun_path, path);
+	memcpy(sun.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0) {
 		*err = -errno;

@@ -115,7 +115,7 @@ int parse_listen(const char *s, struct sockaddr_storage *sa, socklen_t *len, str
 	bool v6_given, brackets = s[0] == '[' && colon > s + 1 && colon[-1] == ']';
 	union invspi_addr addr;
 	char host[INET6_ADDRSTRLEN];
-	uint64_t port;
+	uint64_t port = 0;
 	int n = colon ? (int)(colon - s) - 2 * brackets : 0, family = AF_UNSPEC;
 
 	if (n > 0 && (size_t)n < sizeof(host)) {
