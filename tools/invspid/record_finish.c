@@ -120,7 +120,7 @@ static int make_room(struct finishing *f)
 	if (n)
 		memcpy(have, f->r->have, n * sizeof(*have));
 	while ((i = quota_evict(&q, have, n, &f->bundle->id)) >= 0) {
-		/* All of them were copied: NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign) */
+		/* It was copied: NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign) */
 		f->evict[f->nevict++] = have[i].number;
 		n--;
 		memmove(&have[i], &have[i + 1], (n - (size_t)i) * sizeof(*have));
