@@ -33,12 +33,7 @@ begin()
 	LAB_HELPER_A=
 	helper_ready A
 	wait_until 15 0.1 helper_settled || fail "invspid is not ready: $waited"
-	wait_until 20 0.2 knows || fail "its history has no SAs"
-}
-
-knows()
-{
-	invspi -j --control "$LAB/A/control" status | grep -q '"sas":[1-9]'
+	wait_until 20 0.2 helper_knows || fail "its history has no SAs"
 }
 
 healthy()
@@ -83,7 +78,7 @@ all_lost()
 
 both_there()
 {
-	! sa_gone "$(spi_in A net)" && ! sa_gone "$(spi_in A net2)"
+	child_there net && child_there net2
 }
 
 rebooted()
@@ -135,10 +130,11 @@ refused()
 	expect_match "another word" "now" "$out"
 }
 
-check()
+# invspid_of_a OPTION... - with the configuration, the IKE daemon and the history of A's helper
+invspid_of_a()
 {
-	ip netns exec "$A" invspid --check -c "$LAB/A/invspid.conf" --vici "$LAB/A/vici" \
-		--state "$LAB/A/state" 2>&1
+	ip netns exec "$A" invspid -c "$LAB/A/invspid.conf" --vici "$LAB/A/vici" \
+		--state "$LAB/A/state" "$@" 2>&1
 }
 
 checked()
@@ -146,13 +142,13 @@ checked()
 	local out
 
 	begin
-	out=$(check)
+	out=$(invspid_of_a --check)
 	expect "status" 0 $?
 	note "$out"
 	expect "lines that are fine" 5 "$(grep -c '^ok ' <<<"$out")"
 	expect_match "the daemon" 'IKE daemon +strongSwan ready, 1 connection' "$out"
 	daemon_stop A KILL
-	out=$(check)
+	out=$(invspid_of_a --check)
 	expect "status without an IKE daemon" 1 $?
 	expect_match "what is missing" 'FAIL +IKE daemon' "$out"
 }
@@ -170,19 +166,17 @@ no_daemon()
 # Without -f it ends when the helper is ready, or has failed and said so.
 in_background()
 {
-	local out pid cmd
+	local out pid
 
 	begin
 	helper_stop A
-	cmd="ip netns exec $A invspid -c $LAB/A/invspid.conf --vici $LAB/A/vici
-		--control $LAB/A/control --state $LAB/A/state"
-	out=$($cmd 2>&1)
+	out=$(invspid_of_a --control "$LAB/A/control")
 	expect "status" 0 $?
 	expect_match "it answers at once" 'mode observe' "$(helper_ask A mode 2>&1)"
 	pid=$(daemon_pid)
 	expect "its group" "$pid" "$(ps -o sid= -p "$pid" | tr -d ' ')"
 	expect "where it is" / "$(readlink "/proc/$pid/cwd")"
-	out=$($cmd 2>&1)
+	out=$(invspid_of_a --control "$LAB/A/control")
 	expect "status of a second one" 1 $?
 	expect_match "what that says" 'another invspid' "$out"
 	kill "$pid"

@@ -51,11 +51,6 @@ child_down()
 	streams_stop
 }
 
-helper_knows()
-{
-	invspi -j --control "$LAB/A/control" status | grep -q '"sas":[1-9]'
-}
-
 # B's kernel goes on with the SA out that a rekey has replaced, as a peer does that
 # did not get the DELETE and does not care for the rekey.
 zombie()
@@ -72,7 +67,7 @@ zombie()
 	reqid=$(ip -n "$B" xfrm state get dst "${LAB_OUTER[A]}" proto esp spi "$old" |
 		awk '{ for (i = 1; i < NF; i++) if ($i == "reqid") print $(i + 1) }')
 	must ask A rekey child=net
-	wait_until 15 0.1 other_spi "$old" || fail "not rekeyed"
+	wait_until 15 0.1 has_other_spi net "$old" || fail "not rekeyed"
 	# late packets are normal for 13 s after it came up
 	pause 15
 	prio=$(ip -n "$B" xfrm policy get src 10.2.0.0/16 dst 10.1.0.0/16 dir out |
@@ -93,14 +88,6 @@ zombie()
 	pause 5
 	expect "actions" 1 "$(actions_since "$said_mark" | wc -l)"
 	streams_stop
-}
-
-other_spi()
-{
-	local s
-
-	s=$(spi_in A net)
-	[ -n "$s" ] && [ "$s" != "$1" ]
 }
 
 # The proposals of the two do not agree on a group for a rekey; in IKE_AUTH there is
@@ -206,14 +193,6 @@ ike_interrupted()
 	[ -z "${ktap_bad:-}" ] || why
 }
 
-net_is_up()
-{
-	local s
-
-	s=$(spi_in A net)
-	[ -n "$s" ] && ! sa_gone "$s"
-}
-
 # What was made anew carries nothing, so that it is not known to have helped; then it is
 # lost, too.
 reauthenticated()
@@ -222,12 +201,12 @@ reauthenticated()
 	begin "disruptive = ike" "allow_gap = yes" "disruptive_ms = 1s"
 	fault_inbound_lost net
 	wait_until 60 0.2 helper_said 'interrupting gw/net \(restart\)' || fail "not restarted: $waited"
-	wait_until 30 0.2 net_is_up || fail "not up again: $waited"
+	wait_until 30 0.2 child_there net || fail "not up again: $waited"
 	pause 5
 	said_mark=$(log_mark A invspid)
 	fault_inbound_lost net
 	wait_until 60 0.2 helper_said 'interrupting gw/net' || fail "not interrupted: $waited"
-	wait_until 30 0.2 net_is_up || fail "not up again: $waited"
+	wait_until 30 0.2 child_there net || fail "not up again: $waited"
 	note "$(interruptions)"
 	expect_match "the first interruption" 'reauth' "$(interruptions | head -n 1)"
 	pings_start

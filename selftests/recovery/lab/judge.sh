@@ -77,6 +77,15 @@ sa_gone()
 	! ip -n "$A" xfrm state get dst "${LAB_OUTER[A]}" proto esp spi "$1" >/dev/null 2>&1
 }
 
+# child_there CHILD - whether A's child is up, and its inbound SA in the kernel
+child_there()
+{
+	local s
+
+	s=$(spi_in A "$1")
+	[ -n "$s" ] && ! sa_gone "$s"
+}
+
 # helper_said REGEX - whether the helper of A has logged such a line since the mark
 # in $said_mark
 helper_said()

@@ -231,6 +231,12 @@ helper_settled()
 	helper_ask "${1:-A}" status | grep -iq "$LAB_READY"
 }
 
+# helper_knows - whether the history of A's helper has SAs
+helper_knows()
+{
+	helper_ask A -j status | grep -q '"sas":[1-9]'
+}
+
 # helper_ask NODE WORD... - the tool talks to the node's helper
 helper_ask()
 {
