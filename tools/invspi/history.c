@@ -87,7 +87,7 @@ static int open_immutable(const char *path, sqlite3 **db)
 	return rc;
 }
 
-/* Everything is read from one state of the file, however long it takes. */
+/* @path: as of find_file(). Everything is read from one state of it, however long it takes. */
 static int open_file(const char *path, sqlite3 **db, struct invspi_err *err)
 {
 	static const char begin[] = "BEGIN; SELECT 1 FROM sqlite_master LIMIT 1";
@@ -96,6 +96,10 @@ static int open_file(const char *path, sqlite3 **db, struct invspi_err *err)
 	int rc;
 
 	*db = NULL;
+	if (!path) {
+		invspi_err_set(err, ENOMEM, "out of memory");
+		return -ENOMEM;
+	}
 	if (stat(path, &st))
 		return invspi_err_set(err, errno, "no history: %s: %s%s", path, strerror(errno),
 				      errno == ENOENT ? "; --state tells another directory" : "");
@@ -374,7 +378,7 @@ static int show(struct invspi *inv, const struct wanted *w)
 	size_t i;
 	int rc;
 
-	rc = path ? open_file(path, &db, &err) : invspi_err_set(&err, ENOMEM, "out of memory");
+	rc = open_file(path, &db, &err);
 	if (!rc)
 		rc = each(db, w, collect, records, &err);
 	sqlite3_close(db);
@@ -507,10 +511,6 @@ static int history_export(struct invspi *inv, struct args *args)
 	if (want_end(args))
 		return EXIT_USAGE;
 	path = find_file(inv);
-	if (!path) {
-		invspi_err_set(&err, ENOMEM, "out of memory");
-		return failed(&err);
-	}
 	rc = open_file(path, &db, &err);
 	if (!rc) {
 		write_line(f,
