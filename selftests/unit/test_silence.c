@@ -10,8 +10,6 @@
 #include "ktap.h"
 
 #define DEAD 0xc0000001 /* the daemon lists it, the kernel has it no more */
-#define NET2 0xc0000002
-#define NET3 0xc0000003
 
 static uint64_t packets[4];
 static int64_t now;
